@@ -93,7 +93,7 @@ def _list_mailings(words: dict[str, str]) -> Iterator[str]:
 
 
 def _list_ledger(words: dict[str, str]) -> Iterator[str]:
-    """Yield the statements for deliveries, attempts and counts: 100 letters per second, 2 % refused.
+    """Yield the statements for deliveries, attempts and counts: 100 letters per second, 2% refused.
 
     One in 27 is accepted or refused only at the second attempt.
     """

@@ -40,7 +40,7 @@ def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         f"a mailbox of {LETTERS_COUNT:,} letters over IMAP, {SQLITE}",
         f"{sizes[0]:.0f} MB after {EARLY_LETTERS:,} letters, {sizes[-1]:.0f} MB after all, "
         f"{LETTERS_COUNT / seconds:,.0f} per second",
-        "grows by at most 10 %",
+        "grows by at most 10%",
         "",
         growth <= MAX_GROWTH,
         {"early": sizes[0], "end": sizes[-1], "letters_per_second": LETTERS_COUNT / seconds},

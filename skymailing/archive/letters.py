@@ -17,7 +17,7 @@ from skymailing.delivery.rendering.flags import NO_FLAGS
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Recipient, Rendered, make_values
 from skymailing.delivery.rendering.letter_links import letter_link_key, read_letter_token
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.delivery.rendering.values import Habits, make_clock
+from skymailing.delivery.rendering.values import ValueFormats, make_clock
 from skymailing.errors import UserError
 from skymailing.models import Client, Delivery, Mailing, Run, RunVariant, User
 from skymailing.security import unsubscribe_token
@@ -49,7 +49,7 @@ class SentLetter:
     variant: int  # in the run's test; 0 if there is no test
     owner_id: int
     content: Content
-    habits: Habits
+    formats: ValueFormats
     sender_name: str
     recipient: Recipient
     email_key: str
@@ -82,7 +82,7 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
         row.variant or 0,
         row.owner_id,
         Content.of(row),
-        Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        ValueFormats.read(row.attribute_types, row.date_order, row.locale, row.timezone),
         mime.clean_line(row.sender_name),
         Recipient(row.email, row.full_name, row.attributes),
         row.email_key,
@@ -133,7 +133,7 @@ class CompiledRuns:
     """The compiled content of the runs whose letters were opened last: parsing takes most of the time."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[tuple[UUID, int], tuple[Habits, CompiledContent]] = OrderedDict()
+        self._runs: OrderedDict[tuple[UUID, int], tuple[ValueFormats, CompiledContent]] = OrderedDict()
         self._lock = Lock()
 
     def compile(self, letter: SentLetter) -> CompiledContent:
@@ -141,8 +141,8 @@ class CompiledRuns:
         key = letter.run, letter.variant
         with self._lock:
             found = self._runs.get(key)
-        if found is None or found[0] != letter.habits:
-            found = letter.habits, CompiledContent(letter.content, letter.habits)
+        if found is None or found[0] != letter.formats:
+            found = letter.formats, CompiledContent(letter.content, letter.formats)
         with self._lock:
             self._runs[key] = found
             self._runs.move_to_end(key)

@@ -17,7 +17,7 @@ from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.content import LINK_NAMES, PageEdit, keep_page
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Rendered, TemplateError
 from skymailing.delivery.rendering.plaintext import html_to_text
-from skymailing.delivery.rendering.values import Habits, make_clock
+from skymailing.delivery.rendering.values import ValueFormats, make_clock
 from skymailing.models.archive import ArchiveEntry
 
 TITLE_LENGTH = ArchiveEntry.title.type.length
@@ -63,12 +63,12 @@ def render_neutral(
     content: Content,
     sender_name: str,
     sent_at: datetime,
-    habits: Habits,
+    formats: ValueFormats,
     *,
     edit_page: PageEdit = keep_page,
 ) -> Neutral:
     """Render a letter for the public; raises TemplateError. `edit_page` changes the source of its page."""
-    parts = CompiledContent(content, habits, edit_page)
+    parts = CompiledContent(content, formats, edit_page)
     sender_name = mime.clean_line(sender_name)
     fixed = {"sender_name": sender_name, **make_clock(sent_at)}
     markers = {"name": Marker(VALUE), "email": Marker(ADDRESS), "client": Anyone()}

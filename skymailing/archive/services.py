@@ -11,7 +11,7 @@ from skymailing.archive.neutral import Neutral, render_neutral
 from skymailing.brand.queries import find_brand
 from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.rendering.letter import Content
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Archive, ArchiveEntry, Run, RunState, RunVariant, User
@@ -45,11 +45,11 @@ class Source:
     content: Content
     sender_name: str
     sent_at: datetime
-    habits: Habits
+    formats: ValueFormats
 
     def render(self) -> Neutral:
         """Render the letter without any client's data; raises TemplateError. Keep no transaction open."""
-        return render_neutral(self.content, self.sender_name, self.sent_at, self.habits)
+        return render_neutral(self.content, self.sender_name, self.sent_at, self.formats)
 
 
 def find_obstacle(run: Run) -> ArchiveError | None:
@@ -74,7 +74,7 @@ def read_source(run: Run) -> Source:
     if obstacle := find_obstacle(run):
         raise obstacle
     sent = db.session.get(RunVariant, (run.id, run.winner)) or run if run.winner else run
-    return Source(Content.of(sent), sent.sender_name, run.started_at, Habits.of(run.mailing.owner))
+    return Source(Content.of(sent), sent.sender_name, run.started_at, ValueFormats.of(run.mailing.owner))
 
 
 def publish(run: Run, letter: Neutral, values: EntryValues) -> ArchiveEntry:

@@ -33,13 +33,19 @@ def list_published(now: datetime) -> list[DatedArticle]:
     return [article for article in _list_dated_articles() if article.published_at <= now.timestamp()]
 
 
-def list_published_ids(now: datetime, *, first: str = "", only: str = "") -> list[int]:
-    """Return the IDs of the articles published by `now`: those in the language `first`, each newest first.
+def list_published_ids(now: datetime, *, reader_language: str = "", chosen_language: str = "") -> list[int]:
+    """Return the IDs of the articles published by `now`: those in the reader's language, then the others.
 
-    `only` leaves out articles in other languages.
+    Both are newest first. A chosen language leaves out articles in other languages.
     """
-    articles = [article for article in list_published(now) if not only or article.language == only]
-    return [article.id for article in sorted(articles, key=lambda article: article.language != first)]
+    articles = [
+        article
+        for article in list_published(now)
+        if not chosen_language or article.language == chosen_language
+    ]
+    return [
+        article.id for article in sorted(articles, key=lambda article: article.language != reader_language)
+    ]
 
 
 def list_languages(now: datetime) -> set[str]:

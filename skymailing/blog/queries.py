@@ -25,10 +25,10 @@ def select_published(now: datetime) -> Select[tuple[Article]]:
 
 
 def list_published(
-    now: datetime, page: int, *, first: str = "", only: str = ""
+    now: datetime, page: int, *, reader_language: str = "", chosen_language: str = ""
 ) -> tuple[Sequence[Article], int]:
     """Return one page of published articles, and the number of pages; as in `list_published_ids`."""
-    ids = list_published_ids(now, first=first, only=only)
+    ids = list_published_ids(now, reader_language=reader_language, chosen_language=chosen_language)
     pages = max(1, -(-len(ids) // PER_PAGE))
     return _load_by_ids(ids[(page - 1) * PER_PAGE : page * PER_PAGE], now), pages
 
@@ -60,12 +60,12 @@ def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
     return [by_id[id] for id in ids if id in by_id]
 
 
-def list_newest(now: datetime, count: int, only: str = "") -> Sequence[Article]:
-    """Return the newest published articles with their bodies; `only` those in a language, if it is given."""
+def list_newest(now: datetime, count: int, language: str = "") -> Sequence[Article]:
+    """Return the newest published articles with their bodies, in one language if it is given."""
     order = (Article.published_at.desc(), Article.id.desc())
     statement = select_published(now)
-    if only:
-        statement = statement.where(Article.language == only)
+    if language:
+        statement = statement.where(Article.language == language)
     return db.session.scalars(statement.order_by(*order).limit(count)).all()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import select
 
 from skymailing.clients.rows import ClientRow
-from skymailing.delivery.rendering.values import DEFAULT_HABITS, NO, YES
+from skymailing.delivery.rendering.values import DEFAULT_FORMATS, NO, YES
 from skymailing.extensions import db
 from skymailing.models import AttributeType, User
 
@@ -32,7 +32,7 @@ def infer_type(values: Iterable[str]) -> AttributeType:
 
 
 def is_date(text: str) -> bool:
-    return DEFAULT_HABITS.parse_date(text) is not None
+    return DEFAULT_FORMATS.parse_date(text) is not None
 
 
 def is_number(text: str) -> bool:
@@ -40,7 +40,7 @@ def is_number(text: str) -> bool:
     digits = text.lstrip("-−").replace(" ", "")
     if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
         return False
-    return (not digits.isdigit() or len(digits) <= 9) and DEFAULT_HABITS.parse_number(text) is not None
+    return (not digits.isdigit() or len(digits) <= 9) and DEFAULT_FORMATS.parse_number(text) is not None
 
 
 def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:

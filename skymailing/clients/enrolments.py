@@ -56,7 +56,7 @@ def restore_enrolments(owner_id: int, places: Iterable[tuple[int, dict[str, Any]
 
 
 def _list_steps(owner_id: int) -> dict[int, list[int]]:
-    """Return the IDs of the steps of each of the owner's sequences in their order, including removed ones."""
+    """Return the IDs of the steps of each of the owner's sequences, first to last, including removed ones."""
     columns = select(LetterSequence.id, SequenceStep.id)
     steps = columns.outerjoin(SequenceStep, SequenceStep.sequence_id == LetterSequence.id)
     ordered = steps.where(LetterSequence.owner_id == owner_id).order_by(SequenceStep.position)

@@ -22,7 +22,7 @@ PLACES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A client's way through a sequence, and the step that the client waits for."""
+    """A client's progress in a sequence, and the step that the client waits for."""
 
     enrolment: Enrolment
     sequence: Sequence

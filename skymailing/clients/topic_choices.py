@@ -58,7 +58,7 @@ class NewChoice:
 
 
 def list_states(owner_id: int, email_key: str) -> list[TopicState]:
-    """Return the owner's topics in their order, with the choices of the person with this address."""
+    """Return the owner's topics, in the chosen order, with the choices of the person with this address."""
     is_of_person = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     rows = db.session.execute(
         select(Topic, TopicChoice)

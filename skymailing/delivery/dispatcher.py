@@ -112,7 +112,7 @@ class Dispatcher:
         for content_id, content in load_contents(missing, with_files=run.file_bytes > 0).items():
             identity = RunIdentity(run.uuid, message_id_key())
             sender, name = self._make_sender(run, run.sender_name), f"letter-{run.mailing_id}.service"
-            template = TransactionalTemplate(content, sender, identity, name, run.habits)
+            template = TransactionalTemplate(content, sender, identity, name, run.formats)
             self._letter_templates.add(run.id, content_id, template)
             found[content_id] = template
         return found
@@ -127,7 +127,7 @@ class Dispatcher:
         if run.file_bytes:
             number = variant or run.winner or 0 if run.variants else 0
             content = replace(content, files=load_files(run.id, number))
-        return LetterTemplate(content, sender, identity, list_id, run.habits)
+        return LetterTemplate(content, sender, identity, list_id, run.formats)
 
     def find_lease(self, run: OpenRun) -> timedelta:
         """Return how long a claim of the run's letters is trusted."""

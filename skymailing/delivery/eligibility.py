@@ -59,6 +59,6 @@ def hours_of(row: Any) -> SendingHours:
 def is_open(row: Any, now: datetime) -> bool:
     """Return whether the run of a row with the columns RUN_HOURS is within its sending hours.
 
-    At local time the hours are the clients', so they are checked for each letter.
+    At local time, the hours apply in each client's time zone, so they are checked for each letter.
     """
     return row.is_local_time or hours_of(row).is_open(now)

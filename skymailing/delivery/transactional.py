@@ -15,7 +15,7 @@ from skymailing.delivery.rendering.transactional import (
     make_content,
     make_letter_values,
 )
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.models import (
     LetterContent,
     LetterFile,
@@ -51,7 +51,7 @@ def _load_files(connection: Connection, content_id: int) -> tuple[AttachedFile, 
     return tuple(AttachedFile(*row) for row in connection.execute(statement).tuples())
 
 
-def fill_subject(letter: TransactionalLetter, habits: Habits) -> str:
+def fill_subject(letter: TransactionalLetter, formats: ValueFormats) -> str:
     """Return a letter's subject as its recipient sees it, or as it was sent to us if it cannot be filled.
 
     It is filled without the sender's name, which only the letter's run has.
@@ -62,7 +62,7 @@ def fill_subject(letter: TransactionalLetter, habits: Habits) -> str:
     recipient = Recipient(letter.delivery.email, letter.name, letter.values)
     try:
         compiled = CompiledContent(
-            make_content(content.subject, MessageFormat.TEXT, "", content.language), habits
+            make_content(content.subject, MessageFormat.TEXT, "", content.language), formats
         )
         return compiled.fill_subject(make_letter_values(recipient, "", compiled.readers))
     except TemplateError:

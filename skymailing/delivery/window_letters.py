@@ -23,7 +23,7 @@ class Outlet:
     """Where the letters go, and what that means for them."""
 
     route: str
-    bounce_address: str  # to which the tokens of return paths are added; empty without them
+    bounce_address: str  # to which the tokens of return paths are added; empty if unused
     largest_letter: float  # bytes
 
 

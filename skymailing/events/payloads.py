@@ -118,7 +118,7 @@ def mailing_finished(mailing: Mailing, at: datetime) -> Event:
 
 
 def run_finished(mailing: Mailing, run: Run, letters: Mapping[str, int], at: datetime) -> Event:
-    """All letters of a run have a result; `letters` are their numbers by state."""
+    """All letters of a run have a result; `letters` counts them by state."""
     data = {
         **_describe(mailing),
         "run_id": run.id,

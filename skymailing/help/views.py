@@ -1,4 +1,4 @@
-"""Serve the help pages and the search in them."""
+"""Serve the help pages and their search."""
 
 from flask import Blueprint, abort, render_template, request
 from flask_babel import get_locale

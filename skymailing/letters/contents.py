@@ -15,7 +15,7 @@ from skymailing.db.engine import insert_into
 from skymailing.delivery.rendering.content import Content, check_length
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient
 from skymailing.delivery.rendering.transactional import find_links, make_letter_values
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.letters.files import Attachment, add_files, digest_with_files
@@ -38,7 +38,7 @@ class CheckedContent:
     content: Content
     digest: str
     compiled: CompiledContent
-    habits: Habits
+    formats: ValueFormats
     needed: frozenset[Path] = field(default_factory=frozenset)
 
     def find_missing(self, recipient: Recipient, sender_name: str) -> list[Path]:
@@ -58,13 +58,13 @@ class CheckedContents:
         self._contents: OrderedDict[str, CheckedContent] = OrderedDict()
         self._lock = Lock()
 
-    def check(self, content: Content, habits: Habits) -> CheckedContent:
+    def check(self, content: Content, formats: ValueFormats) -> CheckedContent:
         """Return the compiled content; raises TemplateError or LetterError."""
         key = digest_of(content)
         with self._lock:
             found = self._contents.get(key)
-        if found is None or found.habits != habits:
-            found = check_content(content, key, habits)
+        if found is None or found.formats != formats:
+            found = check_content(content, key, formats)
         with self._lock:
             self._contents[key] = found
             self._contents.move_to_end(key)
@@ -76,13 +76,13 @@ class CheckedContents:
 CHECKED = CheckedContents()
 
 
-def check_content(content: Content, digest: str, habits: Habits) -> CheckedContent:
+def check_content(content: Content, digest: str, formats: ValueFormats) -> CheckedContent:
     """Compile the content; raises TemplateError, and LetterError if it has links that letters lack."""
     check_length(content.body, content.format)
-    compiled = CompiledContent(content, habits)
+    compiled = CompiledContent(content, formats)
     if links := find_links(content):
         raise LetterError("letter_has_list_links", names=", ".join(links))
-    return CheckedContent(content, digest, compiled, habits, find_needed(content))
+    return CheckedContent(content, digest, compiled, formats, find_needed(content))
 
 
 def digest_of(content: Content) -> str:

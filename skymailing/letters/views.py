@@ -13,7 +13,7 @@ from skymailing.clients.queries import find_by_key
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.letter import Rendered, TemplateError
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.transactional import fill_subject
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
@@ -24,9 +24,9 @@ from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.state_text import explain_state
 from skymailing.models import DeliveryState, TransactionalLetter
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.letter_pages import seal_frame
+from skymailing.web.user_turns import takes_turns
 
 bp = Blueprint("transactional", __name__, url_prefix="/letters")
 BLUEPRINTS = (bp,)
@@ -49,13 +49,13 @@ def index() -> ResponseReturnValue:
         stopped=queries.list_stopped(current_user.id),
         waiting=unknowns.count_waiting(current_user.id),
         explain_state=explain_state,
-        fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
+        fill_subject=partial(fill_subject, formats=ValueFormats.of(current_user)),
     )
 
 
 @bp.get("/<big:letter_id>")
 @login_required
-@computes
+@takes_turns
 def show(letter_id: int) -> ResponseReturnValue:
     """Show a letter as its recipient got it, with its attempts."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
@@ -71,7 +71,7 @@ def show(letter_id: int) -> ResponseReturnValue:
 
 @bp.get("/<big:letter_id>/html")
 @login_required
-@computes
+@takes_turns
 def show_html(letter_id: int) -> ResponseReturnValue:
     """Serve only the letter, which the page shows in a frame."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
@@ -84,7 +84,7 @@ def show_html(letter_id: int) -> ResponseReturnValue:
 def try_to_render(letter: TransactionalLetter) -> Rendered | None:
     """Return the letter; None if it can no longer be rendered, for example with its owner's new settings."""
     try:
-        return render_letter(letter, Habits.of(current_user))
+        return render_letter(letter, ValueFormats.of(current_user))
     except TemplateError:
         return None
 

@@ -49,7 +49,7 @@ class Answer:
 
 
 def check_links(urls: Collection[str], allowed: Collection[Network], user_agent: str) -> list[dict[str, Any]]:
-    """Open the links, a few at a time, and return the results in their order."""
+    """Open the links, a few at a time, and return the results in the same order."""
     whole = Deadline(CHECK_SECONDS)
     open_one = partial(_open_in_time, whole=whole, allowed=allowed, user_agent=user_agent)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="links") as pool:

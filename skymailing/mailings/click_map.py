@@ -11,7 +11,7 @@ from sqlalchemy import select
 from skymailing.archive.neutral import render_neutral
 from skymailing.delivery.rendering.letter import Content
 from skymailing.delivery.rendering.tracked_links import LinkedPage
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.run_links import match_links
 from skymailing.extensions import db
 from skymailing.mailings.click_queries import RunClicks
@@ -33,7 +33,7 @@ class LetterMap:
     content: Content
     sender_name: str
     sent_at: datetime
-    habits: Habits
+    formats: ValueFormats
     people: int  # people who followed any link
     by_link: Mapping[int, int]
     stored: Mapping[int, str]
@@ -41,7 +41,7 @@ class LetterMap:
     def render(self) -> str:
         """Return the page of the letter, without any client's data; raises TemplateError."""
         letter = render_neutral(
-            self.content, self.sender_name, self.sent_at, self.habits, edit_page=self.add_badges
+            self.content, self.sender_name, self.sent_at, self.formats, edit_page=self.add_badges
         )
         return letter.html
 
@@ -73,7 +73,7 @@ def read_map(run: Run, clicks: RunClicks, variant: int = 0) -> LetterMap | None:
         Content.of(source or run),
         (source or run).sender_name,
         run.started_at,
-        Habits.of(run.mailing.owner),
+        ValueFormats.of(run.mailing.owner),
         clicks.people,
         by_link,
         dict(db.session.execute(stored).tuples().all()),

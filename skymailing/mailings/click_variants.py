@@ -33,7 +33,7 @@ class LinkCounts:
 
 
 def list_variants(run: Run) -> Sequence[VariantClicks]:
-    """Return the variants of a run's test; none without a test, or once its details are removed."""
+    """Return the variants of a run's test; none if it has no test, or its details have been removed."""
     if run.test_ends_at is None or run.details_removed_at is not None:
         return []
     clicked = (

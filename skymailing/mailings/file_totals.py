@@ -21,7 +21,7 @@ class FileTotal:
 
 
 def find_total(message: Message | None, letters: int | None) -> FileTotal | None:
-    """Return the total of a mailing with this message; None without files."""
+    """Return the total of a mailing with this message; None if it has no files."""
     if not (files := list_files(message)):
         return None
     size = round(sum(file.file.size for file in files) * ENCODED_RATIO)

@@ -14,7 +14,7 @@ from skymailing.models import RunInterval, User
 
 DAYS = 90
 FEWEST = 100  # people who clicked
-SMALLEST_SHARE = 0.1  # of the clicks; 1.8 % would be usual if they came evenly
+SMALLEST_SHARE = 0.1  # of the clicks; 1.8% would be usual if they came evenly
 HOURS = 3
 QUARTER = 900  # seconds; no interval crosses a quarter of an hour, at which hours begin in all time zones
 SECONDS = 0.5

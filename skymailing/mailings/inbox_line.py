@@ -11,7 +11,7 @@ from skymailing.delivery.rendering.letter import (
     make_recipient,
     make_values,
 )
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.models import Client, Message, MessageFormat, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
@@ -40,5 +40,5 @@ def show_inbox_line(owner: User, message: Message, client: Client | None, sender
 
 def _fill(owner: User, message: Message, text: str, recipient: Recipient, sender: str) -> str:
     """Render one line; the body, which takes longer, is left out."""
-    line = CompiledContent(Content(text, MessageFormat.TEXT, "", message.language), Habits.of(owner))
+    line = CompiledContent(Content(text, MessageFormat.TEXT, "", message.language), ValueFormats.of(owner))
     return line.fill_subject(make_values(recipient, sender, EXAMPLE_UNSUBSCRIBE_URL, line.readers))

@@ -11,7 +11,7 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient, make_values
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.delivery.rendering.message_content import HasContent
-from skymailing.delivery.rendering.values import Habits, unreadable
+from skymailing.delivery.rendering.values import ValueFormats, unreadable
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Conditions
@@ -48,7 +48,7 @@ def try_letters(owner: User, message: HasContent, conditions: Conditions) -> Tri
     Return None if the message only prints clients' values, so that they cannot make a letter fail.
     """
     try:
-        letter = CompiledContent(Content.of(message), Habits.of(owner))
+        letter = CompiledContent(Content.of(message), ValueFormats.of(owner))
     except TemplateError as error:
         return Trial([Failure(explain_template_error(error), owner.email, 1)], 0, covers_all=True)
     if not any(part.nodes for part in letter.list_parts()):

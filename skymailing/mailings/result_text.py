@@ -108,7 +108,7 @@ def explain_reply(attempt: Attempt) -> str:
 
 
 def format_share(part: int, whole: int) -> str:
-    """Return a percentage that is 0 or 100 only if that is exact; empty without a whole."""
+    """Return a percentage that is 0 or 100 only if that is exact; empty if `whole` is 0."""
     if not whole:
         return ""
     return _format_percent(100 * part / whole)

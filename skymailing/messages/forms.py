@@ -94,7 +94,7 @@ def read_typed(owner: User, *, may_be_unfinished: bool = False, has_layout: bool
 
 
 def find_written_format(format: MessageFormat, layout: Layout | None) -> SourceFormat:
-    """Return the source format of a text with a layout; empty without one. Plain text has none."""
+    """Return the source format of a text that has a layout; `NONE` if it has none, or is plain text."""
     return SourceFormat(format) if layout and format is not MessageFormat.TEXT else SourceFormat.NONE
 
 

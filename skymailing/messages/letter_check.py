@@ -19,7 +19,7 @@ from skymailing.delivery.rendering.letter import (
     Sender,
     TemplateError,
 )
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.senders import From, service_address
 from skymailing.extensions import db
 from skymailing.messages.letter_insight import Insight, inspect_letter
@@ -50,7 +50,7 @@ def check_message(
             return []
 
     to = (recipient.email, recipient.name, dict(recipient.attributes), sorted(recipient.flags))
-    key = (owner.id, Habits.of(owner), content, to, source, counts_clicks, _find_brand_address(owner))
+    key = (owner.id, ValueFormats.of(owner), content, to, source, counts_clicks, _find_brand_address(owner))
     return remember(key, check)
 
 
@@ -87,7 +87,7 @@ def inspect_for(
     """Inspect the letter from a sender to a recipient; raises TemplateError."""
     sender = Sender(source.name, source.address or service_address(), source.reply_to)
     return inspect_letter(
-        content, recipient, sender, unsubscribe_url("example"), attributes, Habits.of(owner)
+        content, recipient, sender, unsubscribe_url("example"), attributes, ValueFormats.of(owner)
     )
 
 

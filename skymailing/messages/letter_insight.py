@@ -21,7 +21,7 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.messages.unknown_placeholders import (
     STANDARD_ATTRIBUTES,
     Path,
@@ -55,11 +55,11 @@ def inspect_letter(
     sender: Sender,
     url: str,
     attributes: Iterable[str],
-    habits: Habits,
+    formats: ValueFormats,
 ) -> Insight:
     """Inspect the letter for `recipient`; `attributes` are those of all clients. Raises TemplateError."""
     check_length(content.body, content.format)
-    template = LetterTemplate(content, sender, RunIdentity(uuid4()), "preview.localhost", habits)
+    template = LetterTemplate(content, sender, RunIdentity(uuid4()), "preview.localhost", formats)
     rendered = template.parts.render(
         make_values(recipient, template.sender_name, url, template.parts.readers)
     )

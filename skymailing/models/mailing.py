@@ -104,7 +104,7 @@ class Mailing(Timestamps, Model):
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
     # Whether clients get it when their clocks show the time of the start, and when those do whose hour has
-    # passed; sending hours then are the clients', too. See `delivery/calendar/local_times.py`.
+    # passed; sending hours then apply in local time, too. See `delivery/calendar/local_times.py`.
     is_local_time: Mapped[bool] = mapped_column(default=False, server_default=false())
     on_passed: Mapped[str] = mapped_column(String(16), default="send", server_default="send")  # OnPassed
     # The first zone's time of the next run does not come before this; NULL if that is not known.

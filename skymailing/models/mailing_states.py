@@ -38,7 +38,7 @@ MAILING_TRANSITIONS = Transitions(
     {
         MailingState.DRAFT: {
             MailingState.SCHEDULED,
-            MailingState.RUNNING,  # the mailing of a test key, which starts at once
+            MailingState.RUNNING,  # a mailing set up with a test key starts at once
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },

@@ -189,7 +189,7 @@ class SequenceStep(Model):
 
 
 class Enrolment(Model):
-    """A client's way through a sequence. The last one of a client is kept: it prevents repeated letters."""
+    """A client's progress in a sequence. The last one of a client is kept: it prevents repeated letters."""
 
     __tablename__ = "enrolments"
 

@@ -34,7 +34,7 @@ class SmtpServer(Timestamps, Model):
     port: Mapped[int]
     security: Mapped[Security] = mapped_column(enum_column(Security, "security"))
     username: Mapped[str] = mapped_column(String(320), default="", server_default="")
-    # Encrypted with a key derived from SECRET_KEY; empty without a password.
+    # Encrypted with a key derived from SECRET_KEY; empty if there is no password.
     encrypted_password: Mapped[str] = mapped_column(Text, default="", server_default="")
     # Limits for all workers together; without a rate, as fast as the server accepts letters.
     rate_per_minute: Mapped[int | None]

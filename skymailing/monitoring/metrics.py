@@ -18,7 +18,7 @@ from skymailing.returns.verdicts import Verdict
 COUNTERS = {
     "leases_expired": "Letters whose worker died before recording their result",
     "miscounts": "Runs whose counts differed from their rows when they ended",
-    "sequence_letters": "Emails of sequences that were planned",
+    "sequence_letters": "Emails planned by sequences",
 }
 
 
@@ -122,7 +122,7 @@ class MetricsCollector:
         oldest = queries.find_oldest_step(self.now)
         yield GaugeMetricFamily(
             "skymailing_sequences_oldest_due_age_seconds",
-            "How long the client who has been due for an email of a sequence the longest has been waiting",
+            "How long the oldest due email of a sequence has been waiting",
             value=max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0,
         )
         calls = queries.measure_webhook_calls(self.now)
@@ -172,7 +172,7 @@ class MetricsCollector:
 
     def _make_webhook_calls(self, counted: dict[str, float]) -> Metric:
         calls = CounterMetricFamily(
-            "skymailing_webhook_calls", "Calls of webhooks that were sent, by outcome", labels=["outcome"]
+            "skymailing_webhook_calls", "Attempted calls of webhooks by outcome", labels=["outcome"]
         )
         for outcome in ("accepted", "fault"):
             calls.add_metric([outcome], counted.get(f"webhook_calls:{outcome}", 0))

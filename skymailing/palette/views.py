@@ -9,7 +9,7 @@ from skymailing.clients.search.matching import clean_search
 from skymailing.help.pages import search as search_help
 from skymailing.palette.places import find_places
 from skymailing.palette.queries import Found, find_objects
-from skymailing.web.computing import computes
+from skymailing.web.user_turns import takes_turns
 
 bp = Blueprint("palette", __name__, url_prefix="/go")
 BLUEPRINTS = (bp,)
@@ -19,7 +19,7 @@ HELP_PAGES = 5
 
 @bp.get("/")
 @login_required
-@computes
+@takes_turns
 def index() -> ResponseReturnValue:
     """Show the pages, objects and help that match; with `part`, only the results."""
     search = clean_search(request.args.get("q", ""))

@@ -25,7 +25,7 @@ def hour_of(time: datetime) -> datetime:
 
 
 def get_window_start(hours: int, now: datetime) -> datetime:
-    """Return the beginning of the first of the last `hours` hours, including the current one."""
+    """Return the start of the window of `hours` hours that ends with the current one."""
     return hour_of(now) - (hours - 1) * HOUR
 
 
@@ -49,7 +49,7 @@ UPSERT_COUNT = Upsert(_upsert_count)
 def subtract(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
     """Subtract from the owner's count for this hour, and the rest from that for the previous hour.
 
-    The use may have been counted in the previous hour. No count falls below zero.
+    It may have been counted in the previous hour. No count falls below zero.
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
         row = _belongs_to(owner_id, kind) & (UsageHour.begins_at == begins_at)

@@ -39,7 +39,7 @@ def list_currencies(sales: SalesByDay) -> list[str]:
 
 
 def write_cells(revenues: dict[str, Revenue], currencies: list[str]) -> Iterator[Any]:
-    """Yield the number of orders, and the revenue in each currency; nothing without currencies."""
+    """Yield the number of orders, and the revenue in each currency; nothing if there are no currencies."""
     if currencies:
         yield sum(revenue.orders for revenue in revenues.values())
     for currency in currencies:

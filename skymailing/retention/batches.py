@@ -13,9 +13,7 @@ from skymailing.extensions import db
 from skymailing.models import Attempt, Bounce, Click, Delivery, Engagement, LetterContent, TransactionalLetter
 
 BATCH = 1000  # rows per batch: about 20 ms, during which SQLite accepts no other writes
-
-
-UNUSED = timedelta(days=1)
+UNUSED_CONTENT_RETENTION = timedelta(days=1)
 
 
 class TimeBudget:
@@ -86,8 +84,8 @@ def remove_transactional(connection: Connection, delivery_ids: Sequence[int]) ->
     statement = delete(letter).where(is_one_of(letter.delivery_id, "ids")).returning(letter.content_id)
     used = set(connection.scalars(statement, {"ids": list(delivery_ids)}))
     if used:
-        # A request that adds a letter changes the time first, so that this does not remove its content.
-        is_old = content.used_at < utcnow() - UNUSED
+        # A request that adds a letter updates `used_at` first, so its content is not removed here.
+        is_old = content.used_at < utcnow() - UNUSED_CONTENT_RETENTION
         is_left = exists().where(letter.content_id == content.id)
         unused = delete(content).where(is_one_of(content.id, "contents"), is_old, ~is_left)
         connection.execute(unused, {"contents": sorted(used)})

@@ -1,4 +1,4 @@
-"""Make segments of the clients with an activity."""
+"""Make segments of active, quiet or new clients."""
 
 from flask_babel import gettext as _
 
@@ -9,7 +9,7 @@ from skymailing.segments.services import find_or_save_segment
 
 
 def make_segment(owner_id: int, activity: Activity) -> Segment:
-    """Return the segment of the clients with an activity: a new one, or the one that exists.
+    """Return the segment of active, quiet or new clients: a new one, or the one that exists.
 
     Raises LimitReached.
     """

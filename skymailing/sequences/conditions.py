@@ -1,4 +1,4 @@
-"""Offer simple conditions in lists of choices, and turn a choice into conditions as segments have them."""
+"""Offer simple conditions as choices, and turn a choice into conditions in the form that segments use."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from wtforms.fields import SelectChoice
 
 from skymailing.delivery.audience.conditions import read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.extensions import db
 from skymailing.models import Segment, Tag, User
 from skymailing.segments.queries import name_references
@@ -25,7 +25,7 @@ def list_condition_choices(
     """Return the choices in groups: none, tags, and the conditions of segments."""
     choices = {"": [SelectChoice("", empty)]}
     if current:
-        choices[""].append(SelectChoice(KEEP, _("the current conditions hold")))
+        choices[""].append(SelectChoice(KEEP, _("the current conditions are met")))
     tags = list_names(Tag, owner.id)
     if tags:
         choices[_("Has the tag")] = [SelectChoice(f"tag:{id}", name) for id, name in tags]
@@ -55,11 +55,11 @@ def read_choice(owner_id: int, choice: str, current: Conditions | None) -> Condi
 
 
 def describe_conditions(conditions: Conditions | None, owner: User) -> Sentences | None:
-    """Return conditions in words; None if there are none, or if they cannot be read any longer."""
+    """Return conditions in words; None if there are none, or if they can no longer be read."""
     if not conditions:
         return None
     try:
-        node = read_conditions(dict(conditions), Habits.of(owner).types)
+        node = read_conditions(dict(conditions), ValueFormats.of(owner).types)
     except InvalidConditions:
         return None
     return describe(node, name_references(node, owner.id))

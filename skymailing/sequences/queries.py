@@ -1,4 +1,4 @@
-"""Read sequences, their numbers, and the places of clients."""
+"""Read sequences, their counts, and the places of clients."""
 
 from collections.abc import Collection
 from collections.abc import Sequence as Items
@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from skymailing.db.pagination import Order
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.sequences.advancing import IS_ACTIVE, IS_PAUSED
 from skymailing.extensions import db
 from skymailing.models import (
@@ -33,7 +33,7 @@ ORDER: Order = [(Enrolment.id, True)]
 
 
 @dataclass(frozen=True, slots=True)
-class StepNumbers:
+class StepCounts:
     """What happened at a step so far, and who waits for it."""
 
     waiting: int = 0
@@ -101,8 +101,8 @@ def _count_open(sequence_ids: Collection[int]) -> dict[int, dict[int, int]]:
     return counts
 
 
-def count_steps(sequence: Sequence, steps: Items[SequenceStep]) -> dict[int, StepNumbers]:
-    """Return the numbers of the steps by their IDs."""
+def count_steps(sequence: Sequence, steps: Items[SequenceStep]) -> dict[int, StepCounts]:
+    """Return each step's counts by its ID."""
     waiting = _count_open([sequence.id]).get(sequence.id, {})
     mailings = [step.mailing_id for step in steps]
     sums = (func.sum(RunInterval.planned), func.sum(RunInterval.sent))
@@ -111,7 +111,7 @@ def count_steps(sequence: Sequence, steps: Items[SequenceStep]) -> dict[int, Ste
     clicks = select(Run.mailing_id, func.sum(Run.clicked)).where(Run.mailing_id.in_(mailings))
     clicked = dict(db.session.execute(clicks.group_by(Run.mailing_id)).tuples().all())
     return {
-        step.id: StepNumbers(
+        step.id: StepCounts(
             waiting=waiting.get(step.id, 0),
             next_due_at=_find_next(step.id) if waiting.get(step.id) else None,
             planned=int(letters.get(step.mailing_id, (0, 0))[0] or 0),
@@ -162,13 +162,13 @@ def list_date_keys(owner: User, current: str = "") -> tuple[list[str], list[str]
 
     The latter include `current`, the choice so far.
     """
-    habits = Habits.of(owner)
+    formats = ValueFormats.of(owner)
     newest = select(Client.attributes).where(Client.owner_id == owner.id).order_by(Client.id.desc())
     rows = db.session.scalars(newest.limit(CLIENTS_READ)).all()
     dates, others = [], [current] if current else []
     for key in list_attributes(owner):
-        type_ = habits.types.get(key)
-        found = [habits.parse_date(str(row[key])) for row in rows if row.get(key)]
+        type_ = formats.types.get(key)
+        found = [formats.parse_date(str(row[key])) for row in rows if row.get(key)]
         if type_ is AttributeType.DATE or (found and all(found)):
             dates.append(key)
         elif type_ in (None, AttributeType.TEXT) and (any(found) or not found):

@@ -168,7 +168,7 @@ def _move(sequence: Sequence, state: SequenceState) -> None:
 
 
 def list_all_steps(sequence: Sequence) -> list[SequenceStep]:
-    """Return the steps in their order, including removed ones."""
+    """Return the steps, first to last, including removed ones."""
     return list_steps(db.session(), sequence.id)
 
 

@@ -140,7 +140,7 @@ def clean_conditions(conditions: Conditions | None, owner: User, now: datetime) 
     if not conditions:
         return None
     viewpoint = Viewpoint.of(owner, now)
-    node = read_conditions(dict(conditions), viewpoint.habits.types)
+    node = read_conditions(dict(conditions), viewpoint.formats.types)
     check_references(node, viewpoint)
     return write_conditions(node)
 

@@ -19,12 +19,12 @@ class Counts:
 
 
 def select_topics(owner_id: int) -> Select[tuple[Topic]]:
-    """Return a statement for the owner's topics in their order."""
+    """Return a statement for the owner's topics in the order that the owner chose."""
     return select(Topic).where(Topic.owner_id == owner_id).order_by(Topic.position, Topic.name_key)
 
 
 def list_topics(owner_id: int) -> list[Topic]:
-    """Return the owner's topics in their order."""
+    """Return the owner's topics in the order that the owner chose."""
     return list(db.session.scalars(select_topics(owner_id)))
 
 

@@ -52,12 +52,14 @@ API_ERROR_TEXTS: dict[str, Any] = {
     "letter_value_missing": _l("The email uses this value, but it is missing or empty."),
     "client_attribute_twice": _l("Two names of attributes differ only in capital letters or spaces."),
     "client_attribute_unnamed": _l("The name of an attribute needs a letter or a digit."),
-    "mailing_caught_too_large": _l("A mailing of a test key can have up to %(limit)s clients."),
+    "mailing_caught_too_large": _l("A mailing set up with a test key can have up to %(limit)s clients."),
     "mailing_caught_limit": _l(
         "Test keys can keep up to %(limit)s mailings. Delete some, or wait a few days."
     ),
     "mailing_being_planned": _l("The mailing is being prepared. Try again in a few seconds."),
-    "mailing_caught_started": _l("This mailing of a test key has started, so it cannot be changed."),
+    "mailing_caught_started": _l(
+        "This mailing was set up with a test key and has started, so it cannot be changed."
+    ),
     "mailing_other_audience": _l("Only for the audience “%(audience)s”."),
     "mailing_not_this_audience": _l("Not for the audience “%(audience)s”."),
     "mailing_part_unnamed": _l("Write “tag:<name>” or “segment:<id>”."),

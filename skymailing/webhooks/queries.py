@@ -15,7 +15,7 @@ MAX_COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
-    """An endpoint, its last call that was tried, and how many calls wait."""
+    """An endpoint, its last attempted call, and the number of waiting calls."""
 
     endpoint: WebhookEndpoint
     last: WebhookCall | None
@@ -23,7 +23,7 @@ class EndpointRow:
 
 
 def select_endpoints(owner_id: int) -> Select[tuple[WebhookEndpoint]]:
-    """Return a statement for the owner's endpoints in their order."""
+    """Return a statement for the owner's endpoints, oldest first."""
     return select(WebhookEndpoint).where(WebhookEndpoint.owner_id == owner_id).order_by(WebhookEndpoint.id)
 
 
@@ -33,7 +33,7 @@ def list_endpoints(owner_id: int) -> list[EndpointRow]:
 
 
 def describe(endpoint: WebhookEndpoint) -> EndpointRow:
-    """Return an endpoint with its last call."""
+    """Return an endpoint with its last attempted call and the number of waiting calls."""
     of_endpoint = WebhookCall.endpoint_id == endpoint.id
     tried = select(WebhookCall).where(of_endpoint, WebhookCall.last_at.is_not(None))
     last = db.session.scalar(tried.order_by(WebhookCall.id.desc()).limit(1))

@@ -13,7 +13,7 @@ from skymailing.archive.tidying import ADDRESS, GONE, LINK, MARKERS, VALUE, tidy
 from skymailing.delivery.rendering.content import LINK_NAMES, Content
 from skymailing.delivery.rendering.letter import Recipient, TemplateError, preview
 from skymailing.delivery.rendering.liquid import HTML as HTML_ENVIRONMENT
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.messages.starters import KEYS
 from skymailing.models import AttributeType, MessageFormat
 from tests.support.starters import compose_starter
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.one_engine
 
 MARKDOWN, HTML, TEXT = MessageFormat.MARKDOWN, MessageFormat.HTML, MessageFormat.TEXT
 SENT = datetime(2026, 3, 4, 9, tzinfo=UTC)
-HABITS = Habits({"age": AttributeType.NUMBER, "born": AttributeType.DATE, "vip": AttributeType.YES_NO})
+FORMATS = ValueFormats({"age": AttributeType.NUMBER, "born": AttributeType.DATE, "vip": AttributeType.YES_NO})
 
 
 def render(body: str, format: MessageFormat = MARKDOWN, subject: str = "News") -> Neutral:
-    return render_neutral(Content(subject, format, body, "en"), "Shop", SENT, HABITS)
+    return render_neutral(Content(subject, format, body, "en"), "Shop", SENT, FORMATS)
 
 
 def read(body: str, format: MessageFormat = MARKDOWN) -> str:
@@ -81,7 +81,7 @@ def test_unusual_client_values_appear_only_in_the_clients_letter() -> None:
     letter = preview(content, recipient)
     assert secret in letter.subject
     assert letter.html.lower().count(secret) == 5
-    published = render_neutral(content, "Shop", SENT, HABITS)
+    published = render_neutral(content, "Shop", SENT, FORMATS)
     assert secret not in str(published).lower()
 
 
@@ -141,7 +141,7 @@ def test_the_rest_of_a_page_remains_unchanged() -> None:
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("key", KEYS)
 def test_the_starters_can_be_published(key: str, language: str) -> None:
-    letter = render_neutral(compose_starter(key, language), "Shop", SENT, HABITS)
+    letter = render_neutral(compose_starter(key, language), "Shop", SENT, FORMATS)
     text = BeautifulSoup(letter.html, "html.parser").get_text(" ")
     for word in ("Unsubscribe", "Отписаться", "Sent to", "Письмо для", " !", " ,"):
         assert word not in text

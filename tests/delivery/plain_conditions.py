@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from skymailing.delivery.rendering.values import NO, YES, Habits
+from skymailing.delivery.rendering.values import NO, YES, ValueFormats
 
 OPPOSITES = {
     "not_equals": "equals",
@@ -44,7 +44,7 @@ class Person:
 class PlainEvaluator:
     """Evaluates conditions for one owner at one point in time."""
 
-    habits: Habits
+    formats: ValueFormats
     zone: ZoneInfo
     now: datetime
     latest: list[int] = field(default_factory=list)  # the owner's mailings, the latest run first
@@ -98,11 +98,11 @@ class PlainEvaluator:
 
     def compare_attribute(self, key: str, op: str, value: Any, person: Person) -> bool:
         text = person.attributes.get(key, "")
-        kind = self.habits.types.get(key, "text")
+        kind = self.formats.types.get(key, "text")
         if kind == "number":
-            return compare_numbers(self.habits.parse_number(text), op, value)
+            return compare_numbers(self.formats.parse_number(text), op, value)
         if kind == "date":
-            found = self.habits.parse_date(text)
+            found = self.formats.parse_date(text)
             return self.compare_dates(found.date() if found else None, op, value)
         if kind == "yes_no":
             word = text.lower().strip()

@@ -15,7 +15,7 @@ from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Not
 from skymailing.delivery.audience.segments import compile_segment, read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -270,7 +270,7 @@ def test_databases_find_the_clients_for_whom_conditions_hold(
     with app.app_context():
         owner = db.session.get(User, created.id)
         assert owner is not None
-        plain = PlainEvaluator(Habits.of(owner), ZoneInfo("Europe/Moscow"), NOW, world.mailings)
+        plain = PlainEvaluator(ValueFormats.of(owner), ZoneInfo("Europe/Moscow"), NOW, world.mailings)
         for tree in map(world.name_mailings, trees):
             expected = {person.email for person in persons if plain.holds(tree, person)}
             found = world.find(compile_segment(tree, owner, NOW))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.models import AttributeType, MessageFormat
 
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
@@ -17,38 +17,40 @@ TYPES = {
     "until": AttributeType.DATE,
     "vip": AttributeType.YES_NO,
 }
-TYPED = Habits(TYPES)
-AMERICAN = Habits(TYPES, is_day_first=False)
-RUSSIAN = Habits(TYPES, has_decimal_comma=True)
-UNTYPED = Habits()
+TYPED = ValueFormats(TYPES)
+AMERICAN = ValueFormats(TYPES, is_day_first=False)
+RUSSIAN = ValueFormats(TYPES, has_decimal_comma=True)
+UNTYPED = ValueFormats()
 
 
-def write(body: str, habits: Habits = UNTYPED, **attributes: str) -> str:
+def write(body: str, formats: ValueFormats = UNTYPED, **attributes: str) -> str:
     content = Content("s", MessageFormat.TEXT, body + "|{{ unsubscribe_url }}")
-    return preview(content, Recipient("a@b.example", "Ann", attributes), habits=habits).text.partition("|")[0]
+    return preview(content, Recipient("a@b.example", "Ann", attributes), formats=formats).text.partition("|")[
+        0
+    ]
 
 
-def write_for_file(name: str, habits: Habits) -> dict[str, str]:
+def write_for_file(name: str, formats: ValueFormats) -> dict[str, str]:
     body = (LETTERS / f"{name}.txt").read_text().strip()
     with (LETTERS / f"{name.removesuffix('-fails-for-clients-with-the-value')}-clients.csv").open() as file:
         rows = list(csv.DictReader(file))
     written = {}
     for row in rows:
         attributes = {key: value for key, value in row.items() if key not in ("email", "name")}
-        written[row["name"]] = write(body, habits, **attributes)
+        written[row["name"]] = write(body, formats, **attributes)
     return written
 
 
-@pytest.mark.parametrize("habits", [UNTYPED, TYPED, AMERICAN])
-def test_a_number_is_compared_for_clients_with_it_and_without(habits: Habits) -> None:
-    written = write_for_file("number-compare-fails-for-clients-with-the-value", habits)
+@pytest.mark.parametrize("formats", [UNTYPED, TYPED, AMERICAN])
+def test_a_number_is_compared_for_clients_with_it_and_without(formats: ValueFormats) -> None:
+    written = write_for_file("number-compare-fails-for-clients-with-the-value", formats)
 
     assert written == {"With": "Adult", "Without": "Child"}
 
 
-@pytest.mark.parametrize("habits", [UNTYPED, TYPED, AMERICAN])
-def test_day_and_month_with_dots_are_never_swapped(habits: Habits) -> None:
-    assert write_for_file("date-day-and-month-swapped", habits) == {"May": "06.05", "Dec": "31.12"}
+@pytest.mark.parametrize("formats", [UNTYPED, TYPED, AMERICAN])
+def test_day_and_month_with_dots_are_never_swapped(formats: ValueFormats) -> None:
+    assert write_for_file("date-day-and-month-swapped", formats) == {"May": "06.05", "Dec": "31.12"}
 
 
 @pytest.mark.parametrize(
@@ -72,8 +74,8 @@ def test_day_and_month_with_dots_are_never_swapped(habits: Habits) -> None:
 def test_a_date_is_read_as_its_country_writes_it(text: str, european: str, american: str) -> None:
     body = "{{ client.bday | date: '%d.%m.%Y' }}"
 
-    for habits in (UNTYPED, TYPED):
-        assert write(body, habits, bday=text) == european
+    for formats in (UNTYPED, TYPED):
+        assert write(body, formats, bday=text) == european
     assert write(body, AMERICAN, bday=text) == american
     assert (
         write("{{ client.bday }} {% if true %}{{ client.bday }}{% endif %}", TYPED, bday=text)
@@ -181,8 +183,8 @@ def test_filters_and_cases_understand_numbers() -> None:
     ],
 )
 def test_the_order_of_dates_follows_the_owners_country(order: str, zone: str, is_day_first: bool) -> None:
-    habits = Habits.read({"a": "number", "b": "of a later version"}, order, "ru", zone)
+    formats = ValueFormats.read({"a": "number", "b": "of a later version"}, order, "ru", zone)
 
-    assert habits.is_day_first is is_day_first
-    assert habits.types == {"a": AttributeType.NUMBER}
-    assert habits.has_decimal_comma
+    assert formats.is_day_first is is_day_first
+    assert formats.types == {"a": AttributeType.NUMBER}
+    assert formats.has_decimal_comma

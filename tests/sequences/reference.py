@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass
 class Way:
-    """A client's way through a sequence."""
+    """A client's progress in a sequence."""
 
     entered: datetime
     occasion: int | None

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.transactional import make_content
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.extensions import db
 from skymailing.letters import services
 from skymailing.letters.contents import CHECKED
@@ -19,7 +19,7 @@ from tests.support import factories
 def new_letter(owner: User, to: str = "anna@example.org", **values: Any) -> services.NewLetter:
     """Return a letter to add."""
     content = make_content("Order", MessageFormat.TEXT, "Total: {{ total }}", "en")
-    checked = CHECKED.check(content, Habits.of(owner))
+    checked = CHECKED.check(content, ValueFormats.of(owner))
     return services.NewLetter(Recipient(to, "Anna", {"total": 1} | values), to, checked, None)
 
 

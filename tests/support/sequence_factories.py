@@ -119,7 +119,7 @@ class Sequences:
         return list(self.session.scalars(own))
 
     def list_steps(self, sequence: Sequence) -> list[SequenceStep]:
-        """Return the steps in their order, including removed ones."""
+        """Return the steps, first to last, including removed ones."""
         ordered = select(SequenceStep).where(SequenceStep.sequence_id == sequence.id)
         ordered = ordered.order_by(SequenceStep.position).execution_options(populate_existing=True)
         return list(self.session.scalars(ordered))

@@ -1,4 +1,4 @@
-"""Test that counts of people and machines that open letters and links are off by at most 2 %.
+"""Test that counts of people and machines that open letters and links are off by at most 2%.
 
 Every request takes the real path: through the redirect in front of Flask, Redis, and the folds.
 """

@@ -54,7 +54,7 @@ def _endpoint(make_endpoint: MakeEndpoint, user: User) -> None:
 
 @pytest.fixture
 def read(session: Session) -> Callable[[], list[tuple[str, dict[str, Any]]]]:
-    """Return a function that reads the events in their order."""
+    """Return a function that reads the events, oldest first."""
 
     def read_events() -> list[tuple[str, dict[str, Any]]]:
         rows = session.execute(select(WebhookEvent.type, WebhookEvent.data).order_by(WebhookEvent.id))

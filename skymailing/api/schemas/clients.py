@@ -126,7 +126,7 @@ class RowResult(OutputSchema):
 
 
 class BatchResult(OutputSchema):
-    """The verdicts about the rows of a batch, in their order, and how many there are of each."""
+    """The verdicts about the rows of a batch, in the order of the rows, and how many there are of each."""
 
     created = fields.Integer(required=True)
     updated = fields.Integer(required=True)

@@ -21,7 +21,7 @@ class OptionalConditions(fields.Dict):
 
 
 def target_field(what: str) -> fields.Integer:
-    """Return the field of what a trigger refers to."""
+    """Return the field that names what a trigger refers to."""
     return id_field(allow_none=True, metadata={"description": f"For the trigger “{what}”"})
 
 

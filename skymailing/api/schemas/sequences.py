@@ -68,7 +68,7 @@ class SequenceSchema(SequenceHead):
 
 
 class EnrolmentSchema(OutputSchema):
-    """A client's way through a sequence."""
+    """A client's progress in a sequence."""
 
     id = fields.Integer(required=True)
     sequence_id = fields.Integer(required=True)

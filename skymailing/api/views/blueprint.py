@@ -60,8 +60,8 @@ class Resource(flask_smorest.Blueprint):
         """Decorate a view: its method and path, the scope that it needs, and its schemas.
 
         Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
-        `computes` if the view calls `start_writing` itself after reading, `limit` for the bytes of the body,
-        `body` to describe one that is not JSON, `tests` if test keys may do it although it is not a GET.
+        `starts_reading` if the view calls `start_writing` itself after reading, `limit` for the bytes of the
+        body, `body` to describe one that is not JSON, `tests` if test keys may do it and it is not a GET.
         """
         method, _space, path = rule.partition(" ")
 
@@ -134,7 +134,7 @@ def make_runner(handler: View, method: str, scope: Scope, options: dict[str, Any
             return etags.add_etag(make_response(handler(*args, **kwargs)))
 
         def attempt() -> Response:
-            if not options.get("computes", False):
+            if not options.get("starts_reading", False):
                 start_writing()
             return attempt_change(functools.partial(handler, *args, **kwargs))
 

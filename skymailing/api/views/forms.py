@@ -62,7 +62,7 @@ def list_signups(query: dict[str, Any], form_id: int) -> Any:
 
 
 def describe(forms: list[SignupForm]) -> list[dict[str, Any]]:
-    """Return forms with their numbers, for the schema."""
+    """Return forms with their counts, for the schema."""
     numbers = count_people([form.id for form in forms], utcnow()) if forms else {}
     return [
         {name: getattr(form, name) for name in HEAD}

@@ -28,7 +28,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import ClientImport
 from skymailing.security import get_own
-from skymailing.web.computing import get_user_key, take_turn
+from skymailing.web.user_turns import get_user_key, take_turn
 
 bp = Resource("imports", "Files of clients.")
 
@@ -91,7 +91,7 @@ def list_import_rejections(query: dict[str, Any], import_id: int) -> Any:
     query=ImportQuery,
     gives=ImportSchema,
     status=202,
-    computes=True,
+    starts_reading=True,
     limit=FILE_LIMIT,
     body=BODY,
 )

@@ -23,7 +23,7 @@ from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.delivery.rendering.transactional import RESERVED, make_content
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
@@ -53,7 +53,7 @@ COPIED = ("state", "due_at", "finished_at")
     takes=NewLetter,
     gives=LetterSchema,
     status=201,
-    computes=True,
+    starts_reading=True,
     tests=True,
     limit=LETTER_LIMIT,
 )
@@ -153,7 +153,7 @@ def read_content(owner: User, values: dict[str, Any], message: Message | None) -
         content = make_content(clean_line(values.get("subject", "")), format, body, language)
     place = "/message_id" if message else "/body"
     try:
-        return CHECKED.check(content, Habits.of(owner))
+        return CHECKED.check(content, ValueFormats.of(owner))
     except LetterError as error:
         raise InvalidField(place, error) from error
     except TemplateError as error:
@@ -215,7 +215,7 @@ class MissingValues(InvalidFields):
 
 
 def point_to(path: tuple[str, ...]) -> str:
-    """Return the JSON pointer of what a placeholder prints."""
+    """Return the JSON pointer to the value that a placeholder prints."""
     if path in NAME_PATHS:
         return "/name"
     return "/values/" + "/".join(map(escape_pointer, path))

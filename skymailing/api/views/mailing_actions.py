@@ -23,7 +23,7 @@ bp = Resource("mailing_actions", "Start, pause, resume and cancel mailings.")
     "POST /mailings/<int:mailing_id>/start",
     Scope.MAILINGS_SEND,
     gives=MailingSchema,
-    computes=True,
+    starts_reading=True,
     tests=True,
 )
 def start_mailing(mailing_id: int) -> Any:

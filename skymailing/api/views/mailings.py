@@ -190,7 +190,7 @@ def read_variant(values: dict[str, Any]) -> VariantValues:
 
 
 def refuse_changes_of_content(saved: MailingValues, changed: MailingValues, given: dict[str, Any]) -> None:
-    """Raise InvalidMailing for changes of what a mailing that has been sent keeps."""
+    """Raise InvalidMailing if the content of a mailing that has been sent would change."""
     names = [name for name in given if name in CONTENT_FIELDS]
     errors = {
         name: MailingError("mailing_sent") for name in names if getattr(saved, name) != getattr(changed, name)

@@ -60,7 +60,7 @@ def get_message(message_id: int) -> Any:
     tests=True,
     gives=MessageSchema,
     status=201,
-    computes=True,
+    starts_reading=True,
 )
 def create_message(values: dict[str, Any]) -> Any:
     """Add a message.
@@ -79,7 +79,7 @@ def create_message(values: dict[str, Any]) -> Any:
     Scope.MESSAGES_WRITE,
     takes=MessageChange,
     gives=MessageSchema,
-    computes=True,
+    starts_reading=True,
 )
 def update_message(values: dict[str, Any], message_id: int) -> Any:
     """Change some values of a message.

@@ -92,7 +92,7 @@ def list_delivery_attempts(query: dict[str, Any], delivery_id: int) -> Response:
     "GET /runs/<int:run_id>/attempts", Scope.REPORTS_READ, query=AttemptQuery, gives=list_of(AttemptSchema)
 )
 def list_run_attempts(query: dict[str, Any], run_id: int) -> Response:
-    """List the attempts of a run in their order, with the mail server's replies."""
+    """List the attempts of a run, oldest first, with the mail server's replies."""
     statement = delivery_rows.select_attempts(find_own(run_id).id, query.get("outcome"))
     return write_rows(
         list_after(statement, ATTEMPT_ORDER, query.get("after"), query["limit"]), ATTEMPT_FIELDS

@@ -53,7 +53,7 @@ def get_segment(segment_id: int) -> Any:
     takes=SegmentInput,
     gives=SegmentSchema,
     status=201,
-    computes=True,
+    starts_reading=True,
 )
 def create_segment(values: dict[str, Any]) -> Any:
     """Add a segment.
@@ -72,7 +72,7 @@ def create_segment(values: dict[str, Any]) -> Any:
     Scope.CLIENTS_WRITE,
     takes=SegmentInput,
     gives=SegmentSchema,
-    computes=True,
+    starts_reading=True,
 )
 def replace_segment(values: dict[str, Any], segment_id: int) -> Any:
     """Replace the name and the conditions of a segment.
@@ -108,7 +108,7 @@ def count_segment(segment_id: int) -> Any:
     Scope.CLIENTS_READ,
     takes=ConditionsInput,
     gives=SegmentCount,
-    computes=True,
+    starts_reading=True,
     tests=True,
 )
 def count_conditions(values: dict[str, Any]) -> Any:

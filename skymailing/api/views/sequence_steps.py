@@ -26,7 +26,7 @@ SCHEMA = StepSchema()
 
 @bp.operation("GET /steps/<int:step_id>", Scope.MAILINGS_READ, gives=StepSchema)
 def get_step(step_id: int) -> Any:
-    """Get a step of a sequence with its numbers."""
+    """Get a step of a sequence with its statistics."""
     return describe(find_step(step_id))
 
 

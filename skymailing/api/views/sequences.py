@@ -38,7 +38,7 @@ COPIED = (
     "version",
 )
 STEP = ("id", "sequence_id", "mailing_id", "wait", "wait_unit", "at_time", "conditions", "version")
-NUMBERS = ("waiting", "sent", "clicked", "skipped", "left")
+COUNTS = ("waiting", "sent", "clicked", "skipped", "left")
 
 
 @bp.operation("GET /sequences", Scope.MAILINGS_READ, query=PageQuery, gives=list_of(SequenceHead))
@@ -50,7 +50,7 @@ def list_sequences(query: dict[str, Any]) -> Any:
 
 @bp.operation("GET /sequences/<int:sequence_id>", Scope.MAILINGS_READ, gives=SequenceSchema)
 def get_sequence(sequence_id: int) -> Any:
-    """Get a sequence with its steps and their numbers."""
+    """Get a sequence with its steps and their statistics."""
     return describe(get_own(Sequence, sequence_id))
 
 
@@ -108,7 +108,7 @@ def add_enrolment(values: dict[str, Any], sequence_id: int) -> Any:
 
 @bp.operation("GET /enrolments/<big:enrolment_id>", Scope.MAILINGS_READ, gives=EnrolmentSchema)
 def get_enrolment(enrolment_id: int) -> Any:
-    """Get a client's way through a sequence."""
+    """Get a client's progress in a sequence."""
     return find_enrolment(enrolment_id)
 
 
@@ -133,12 +133,12 @@ def describe(sequence: Sequence) -> dict[str, Any]:
 
 
 def describe_steps(sequence: Sequence, steps: list[SequenceStep]) -> list[dict[str, Any]]:
-    """Return steps of a sequence with their numbers, for the schema."""
+    """Return steps of a sequence with their counts, for the schema."""
     db.session.flush()
-    numbers = queries.count_steps(sequence, steps)
+    counts = queries.count_steps(sequence, steps)
     return [
         {name: getattr(step, name) for name in STEP}
         | {"message_id": step.mailing.message_id}
-        | {name: getattr(numbers[step.id], name) for name in NUMBERS}
+        | {name: getattr(counts[step.id], name) for name in COUNTS}
         for step in steps
     ]

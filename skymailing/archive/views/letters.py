@@ -10,10 +10,10 @@ from skymailing.archive.pages import complete_page, lay_out
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.rendering.letter import TemplateError
 from skymailing.extensions import limiter
-from skymailing.web.computing import take_turn
 from skymailing.web.error_texts import explain
 from skymailing.web.letter_pages import seal_page
 from skymailing.web.urls import BROWSER_PREFIX
+from skymailing.web.user_turns import take_turn
 
 bp = Blueprint("letters", __name__, url_prefix=BROWSER_PREFIX)
 

@@ -17,9 +17,9 @@ from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import ArchiveEntry, Run
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.letter_pages import seal_frame
+from skymailing.web.user_turns import takes_turns
 
 # Named like the mailings' blueprint, so that the navigation highlights them.
 bp = Blueprint("mailings_archive", __name__, url_prefix="/mailings/archive")
@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
 
 @bp.route("/runs/<int:run_id>", methods=["GET", "POST"])
 @login_required
-@computes
+@takes_turns
 def publish(run_id: int) -> ResponseReturnValue:
     """Publish a run's letter, or change how it is published."""
     run = get_own_run(run_id)
@@ -93,7 +93,7 @@ def show_error(form: FlaskForm, error: UserError) -> None:
 
 @bp.get("/runs/<int:run_id>/letter")
 @login_required
-@computes
+@takes_turns
 def letter(run_id: int) -> ResponseReturnValue:
     """Return the letter as it is or will be published, for a frame."""
     run = get_own_run(run_id)

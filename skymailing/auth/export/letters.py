@@ -20,7 +20,7 @@ def read_letters(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_contents(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the contents of these letters."""
+    """Yield the contents of the user's transactional letters."""
     table = LetterContent.__table__.c
     columns = [column for column in table if column.name not in ("owner_id", "digest")]
     rows = read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id)

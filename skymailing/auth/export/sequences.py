@@ -20,7 +20,7 @@ def read_sequences(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_steps(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the steps of these sequences; the mailing of a step holds its letters."""
+    """Yield the steps of the user's sequences; the mailing of a step holds its letters."""
     table = SequenceStep.__table__.c
     columns = [column for column in table if column.name not in NOT_EXPORTED]
     steps = select(*columns).join(Sequence, Sequence.id == table.sequence_id)
@@ -28,7 +28,7 @@ def read_steps(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_enrolments(user_id: int) -> Iterator[Items[Any]]:
-    """Yield the clients in these sequences."""
+    """Yield the clients in the user's sequences."""
     yield ("sequence", "email", "entry", "state", "step_id", "due", "entered", "ended", "reason")
     table = Enrolment.__table__.c
     columns = (table.entry, table.state, table.step_id, table.due_at, table.entered_at, table.ended_at)

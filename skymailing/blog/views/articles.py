@@ -27,8 +27,10 @@ MEDIA_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 def index() -> ResponseReturnValue:
     """List the published articles, in the reader's language first; authors also see unpublished ones."""
     now = utcnow()
-    number, only = read_page_number(), read_language()
-    articles, pages = queries.list_published(now, number, first=get_locale().language, only=only)
+    number, chosen_language = read_page_number(), read_language()
+    articles, pages = queries.list_published(
+        now, number, reader_language=get_locale().language, chosen_language=chosen_language
+    )
     if number > pages:
         abort(404)
     drafts = queries.list_unpublished(now) if number == 1 and _may_see_drafts() else []
@@ -39,8 +41,8 @@ def index() -> ResponseReturnValue:
         page=number,
         pages=pages,
         now=now,
-        only=only,
-        filters=list_filters(now, only),
+        chosen_language=chosen_language,
+        filters=list_filters(now, chosen_language),
     )
 
 
@@ -52,11 +54,11 @@ def read_language() -> str:
     return language
 
 
-def list_filters(now: datetime, only: str) -> list[str]:
+def list_filters(now: datetime, chosen_language: str) -> list[str]:
     """Return the languages to choose from; none if all articles are in the same one."""
-    found = list_languages(now) | ({only} - {""})
+    found = list_languages(now) | ({chosen_language} - {""})
     languages = [code for code in current_app.config["LANGUAGES"] if code in found]
-    return languages if only or len(languages) > 1 else []
+    return languages if chosen_language or len(languages) > 1 else []
 
 
 @bp.get("/<slug>")

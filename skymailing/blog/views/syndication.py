@@ -30,17 +30,17 @@ LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
 @bp.get("/blog/feed.atom")
 def feed() -> Response:
     """Return the newest articles as an Atom feed (RFC 4287): all, or those in one language."""
-    only = read_language()
-    articles = queries.list_newest(utcnow(), FEED_LENGTH, only)
+    chosen_language = read_language()
+    articles = queries.list_newest(utcnow(), FEED_LENGTH, chosen_language)
     bodies = {article.id: render_body_cached(article.format.value, article.body) for article in articles}
     pictures = {article.id: parse_name(article.image) for article in articles}
-    with force_locale(only or get_locale()):
+    with force_locale(chosen_language or get_locale()):
         text = render_template(
             "blog/feed.xml",
             articles=articles,
             bodies=bodies,
             pictures=pictures,
-            only=only or None,
+            chosen_language=chosen_language or None,
             public_url=public_url,
         )
     return make_xml_response(text, "application/atom+xml")

@@ -8,7 +8,7 @@ from flask_login import current_user, login_required
 from skymailing.clients.attribute_types import ORDERS, set_types
 from skymailing.clients.queries import list_known_attributes
 from skymailing.clients.views.blueprint import bp
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.extensions import db
 from skymailing.models import AttributeType
 
@@ -33,5 +33,5 @@ def attributes() -> ResponseReturnValue:
         names=names,
         samples=samples,
         types=current_user.attribute_types,
-        is_day_first=Habits.read({}, "", "", current_user.timezone).is_day_first,
+        is_day_first=ValueFormats.read({}, "", "", current_user.timezone).is_day_first,
     )

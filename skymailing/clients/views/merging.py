@@ -19,15 +19,15 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
 from skymailing.security import get_own
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
+from skymailing.web.user_turns import takes_turns
 
 
 @bp.get("/duplicates")
 @login_required
-@computes
+@takes_turns
 def duplicates() -> ResponseReturnValue:
     """List pairs of clients who are probably the same person."""
     pairs, comparison = find_duplicates(current_user.id)

@@ -19,7 +19,7 @@ from skymailing.clients.timeline.kinds import Filter
 from skymailing.clients.topic_choices import list_states
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
 from skymailing.models import Client, ConsentKind, SuppressionReason
@@ -106,7 +106,7 @@ def make_timeline_context(client: Client) -> dict[str, Any]:
         "consent_kind": ConsentKind,
         "to_time": to_time,
         "explain_run": letters.explain_run,
-        "fill_subject": partial(fill_subject, habits=Habits.of(current_user)),
+        "fill_subject": partial(fill_subject, formats=ValueFormats.of(current_user)),
     }
 
 

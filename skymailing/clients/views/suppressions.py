@@ -22,9 +22,9 @@ from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, OptOutReason, Suppression
 from skymailing.security import get_own
-from skymailing.web.computing import get_user_key
 from skymailing.web.csv import BYTE_ORDER_MARK, csv_response
 from skymailing.web.labels import state_label
+from skymailing.web.user_turns import get_user_key
 
 REASONS_PERIOD = timedelta(days=90)
 

@@ -21,8 +21,8 @@ from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
 from skymailing.models import ClientImport, ClientUpload
 from skymailing.security import get_own
-from skymailing.web.computing import get_user_key, take_turn
 from skymailing.web.error_texts import explain
+from skymailing.web.user_turns import get_user_key, take_turn
 
 
 @bp.route("/import", methods=["GET", "POST"])

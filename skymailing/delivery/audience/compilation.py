@@ -122,11 +122,11 @@ class _Compiler:
 
     def compile_number(self, leaf: Leaf, op: str) -> Condition:
         assert leaf.attribute is not None
-        return _compare(number_of(leaf.attribute, self.viewpoint.habits, self.dialect), op, leaf.value)
+        return _compare(number_of(leaf.attribute, self.viewpoint.formats, self.dialect), op, leaf.value)
 
     def compile_date(self, leaf: Leaf, op: str) -> Condition:
         assert leaf.attribute is not None
-        column = date_of(leaf.attribute, self.viewpoint.habits, self.dialect)
+        column = date_of(leaf.attribute, self.viewpoint.formats, self.dialect)
         if op == "is_set":
             return column.is_not(None)
         if op == "anniversary_within_days":

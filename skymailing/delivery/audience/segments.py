@@ -36,7 +36,7 @@ def read_segment(conditions: Any, viewpoint: Viewpoint) -> Node:
     Raises InvalidConditions, including when the segment refers to something that was deleted: without its
     tag, "does not have the tag wholesale" would hold for everyone.
     """
-    node = read_conditions(conditions, viewpoint.habits.types)
+    node = read_conditions(conditions, viewpoint.formats.types)
     check_references(node, viewpoint)
     return node
 
@@ -51,7 +51,7 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
     # Retention has removed their letters, so "did not receive" would hold for everyone.
     forgotten = select(Run.mailing_id).where(Run.mailing_id.in_(ids), Run.details_removed_at.is_not(None))
     forgotten_mailings = set(viewpoint.session.scalars(forgotten)) if ids else set()
-    known_attributes = set(viewpoint.habits.types)
+    known_attributes = set(viewpoint.formats.types)
     for number, leaf in enumerate(leaves, start=1):
         key = leaf.attribute
         if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value not in known_mailings:

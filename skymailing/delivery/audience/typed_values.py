@@ -1,6 +1,6 @@
 """SQL expressions for the numbers, dates and yes/no values in clients' attributes.
 
-They give the same values as `delivery.rendering.values.Habits`. PostgreSQL has the functions from
+They give the same values as `delivery.rendering.values.ValueFormats`. PostgreSQL has the functions from
 migration 0025; SQLite gets them here, in Python.
 """
 
@@ -28,15 +28,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from skymailing.delivery.rendering.values import NO, YES, Habits
+from skymailing.delivery.rendering.values import NO, YES, ValueFormats
 from skymailing.extensions import db
 from skymailing.models import Client
 
 DIGITS = "0123456789"
 # The days that every year has, as MM-DD.
 DAYS = [f"{date(2001, 1, 1) + timedelta(days):%m-%d}" for days in range(365)]
-BY_ORDER = {is_day_first: Habits(is_day_first=is_day_first) for is_day_first in (False, True)}
-BY_COMMA = {has_comma: Habits(has_decimal_comma=has_comma) for has_comma in (False, True)}
+BY_ORDER = {is_day_first: ValueFormats(is_day_first=is_day_first) for is_day_first in (False, True)}
+BY_COMMA = {has_comma: ValueFormats(has_decimal_comma=has_comma) for has_comma in (False, True)}
 
 
 def configure(app: Flask) -> None:
@@ -81,7 +81,7 @@ def text_of(key: str) -> ColumnElement[str]:
     return text
 
 
-def number_of(key: str, habits: Habits, dialect: str) -> ColumnElement[float]:
+def number_of(key: str, formats: ValueFormats, dialect: str) -> ColumnElement[float]:
     """Return the number in an attribute; NULL if it is missing or not a number.
 
     Numbers in digits, with or without a point, are recognized without calling the function, which takes 50
@@ -91,7 +91,7 @@ def number_of(key: str, habits: Habits, dialect: str) -> ColumnElement[float]:
     is_plain = [_is_plain_number(text)] if dialect != "sqlite" else _are_plain_numbers(text)
     return case(
         *((condition, cast(text, Float(53))) for condition in is_plain),
-        else_=func.attribute_number(text, _flag(habits.has_decimal_comma, dialect), type_=Float()),
+        else_=func.attribute_number(text, _flag(formats.has_decimal_comma, dialect), type_=Float()),
     )
 
 
@@ -122,7 +122,7 @@ def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
     ]
 
 
-def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
+def date_of(key: str, formats: ValueFormats, dialect: str) -> ColumnElement[str]:
     """Return the date in an attribute as YYYY-MM-DD; NULL if it is missing or not a date.
 
     Dates such as 2026-11-28 and 28.11.2026 are recognized without calling the function, on PostgreSQL
@@ -130,7 +130,7 @@ def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
     """
     text = text_of(key)
     written = _write_date(text)
-    read = func.attribute_date(text, _flag(habits.is_day_first, dialect), type_=String)
+    read = func.attribute_date(text, _flag(formats.is_day_first, dialect), type_=String)
     if dialect == "sqlite":
         year = "[1-9][0-9][0-9][0-9]"
         is_iso = and_(_matches(text, f"{year}-[01][0-9]-[0-3][0-9]"), _is_day(text))

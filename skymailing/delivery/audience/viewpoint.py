@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session, object_session
 
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.models import User
 
 # The first and last days whose midnight, in any time zone, can be converted to UTC.
@@ -23,7 +23,7 @@ class Viewpoint:
 
     session: Session
     owner_id: int
-    habits: Habits
+    formats: ValueFormats
     zone: ZoneInfo
     now: datetime
 
@@ -32,7 +32,7 @@ class Viewpoint:
         """Return the viewpoint of an owner, in the session that loaded the owner."""
         session = object_session(owner)
         assert session is not None
-        return cls(session, owner.id, Habits.of(owner), ZoneInfo(owner.timezone), now)
+        return cls(session, owner.id, ValueFormats.of(owner), ZoneInfo(owner.timezone), now)
 
     @property
     def today(self) -> date:

@@ -22,7 +22,7 @@ SHAPE_END = "<!--[if mso]></center></v:textbox></v:roundrect><![endif]-->"
 
 
 def write_button(text: str, url: str, block: Block, place: Place, *, radius: int) -> str:
-    """Return a button; empty without a text."""
+    """Return a button, or an empty string if it has no text."""
     if not text.strip():
         return ""
     fields, palette = block.fields, place.palette

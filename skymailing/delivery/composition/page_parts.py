@@ -25,7 +25,7 @@ NO_PART = Part("")
 
 
 def extract_text(page: str) -> str | None:
-    """Return the text between the two marker comments of a page; None without them."""
+    """Return the text between the two marker comments of a page; None if it lacks them."""
     start, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
     return page[start + len(TEXT_BEGINS) : end] if 0 <= start < end else None
 

@@ -19,7 +19,7 @@ def write_picture(block: Block, place: Place) -> str:
 
 
 def write_image(src: str, alt: str, width: int, place: Place, *, radius: int = 0) -> str:
-    """Return a picture; empty without an address."""
+    """Return a picture, or an empty string if it has no address."""
     return write_written_image(write_value(src), write_value(alt), width, place, radius=radius) if src else ""
 
 

@@ -42,5 +42,5 @@ def write_literally(text: str) -> str:
 
 
 def attribute(name: str, value: str) -> str:
-    """Return an attribute with a space before it; empty without a value."""
+    """Return an attribute with a space before it, or an empty string if it has no value."""
     return f' {name}="{write_value(value)}"' if value else ""

@@ -12,7 +12,7 @@ from skymailing.delivery.daily_runs import expires_at
 from skymailing.delivery.eligibility import RUN_HOURS, hours_of, is_open, may_send
 from skymailing.delivery.lateness import waits_to_skip
 from skymailing.delivery.ledger.run_counts import RunKey
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
 from skymailing.delivery.variants.contents import VariantContent, load_contents
@@ -39,7 +39,7 @@ COPIED = (
     "is_local_time",
     *("is_transactional", "is_caught", "file_bytes"),
 )
-HABITS = (User.attribute_types, User.date_order, User.locale)
+FORMAT_COLUMNS = (User.attribute_types, User.date_order, User.locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class OpenRun:
     # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
     policy: Policy
-    habits: Habits
+    formats: ValueFormats
     has_signed_ids: bool
     track_clicks: bool
     track_opens: str  # OpenTracking
@@ -72,7 +72,7 @@ class OpenRun:
     is_testing: bool
     winner: int | None
     is_transactional: bool  # its letters have their own contents, and no clients
-    is_local_time: bool  # each letter waits for its client's time, and sending hours are the clients'
+    is_local_time: bool  # letters and sending hours go by each client's local time
     is_caught: bool  # its letters are kept instead of sent
     file_bytes: int  # see the model
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
@@ -121,7 +121,7 @@ def _select_run(run_id: int) -> Select[Any]:
             Mailing.on_unknown,
             Mailing.on_late,
             *RUN_HOURS,
-            *HABITS,
+            *FORMAT_COLUMNS,
             *COLUMNS,
         )
         .add_columns(is_testing().label("is_testing"), Mailing.kind)
@@ -138,6 +138,6 @@ def _make_open_run(row: Any) -> OpenRun:
     return OpenRun(
         **{name: getattr(row, name) for name in COPIED},
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
-        habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        formats=ValueFormats.read(row.attribute_types, row.date_order, row.locale, row.timezone),
         server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
     )

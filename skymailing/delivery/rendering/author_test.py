@@ -16,7 +16,7 @@ from skymailing.delivery.rendering.letter import (
     make_values,
 )
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.senders import From, service_address
 from skymailing.models import OutboxLetter
 from skymailing.web.urls import browser_url, unsubscribe_url
@@ -39,7 +39,9 @@ def render_test_letter(
     envelope = (source.address or address, source.reply_to, user.id)
     sender = Sender(source.name, *envelope, *get_configured_mailboxes(), signer=signer)
     run = RunIdentity(uuid4())  # no delivery, so a bounce cannot be attributed to one
-    template = LetterTemplate(content, sender, run, f"test.{address.rpartition('@')[2]}", Habits.of(user))
+    template = LetterTemplate(
+        content, sender, run, f"test.{address.rpartition('@')[2]}", ValueFormats.of(user)
+    )
     label = _("Test %(variant)s", variant=mark) if mark else _("Test")
     name = user.name if letter.to == user.email else ""
     values = make_values(

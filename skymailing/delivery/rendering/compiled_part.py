@@ -15,7 +15,7 @@ from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.tracked_links import LINK_TOKEN, TRACKING_IMAGE_URL
-from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
+from skymailing.delivery.rendering.values import DEFAULT_FORMATS, ValueFormats
 
 Values = Mapping[str, object]
 # Links to this site with signed tokens, and such a token, in which nothing has to be escaped.
@@ -49,9 +49,9 @@ def find_path(node: Node, parsed: Parsed) -> tuple[str, ...] | None:
 class CompiledPart:
     """The compiled template of a subject or body."""
 
-    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits = DEFAULT_HABITS) -> None:
+    def __init__(self, parsed: Parsed, *, escape: bool, formats: ValueFormats = DEFAULT_FORMATS) -> None:
         self.parsed = parsed
-        self.habits = habits
+        self.formats = formats
         self.pieces: list[bytes] = []
         # Values that are only looked up, encoded once and inserted, by name: each piece with the value, and
         # its constant parts, which the value joins. With a piece for each link, letters with many tracked
@@ -123,7 +123,7 @@ class CompiledPart:
 
     def _fill_nodes(self, pieces: list[bytes], values: Values) -> None:
         template = self.parsed.template
-        context = Context(template, values, self.parsed.tag_count, self.habits)
+        context = Context(template, values, self.parsed.tag_count, self.formats)
         total = 0
         for place, node in self.nodes:
             buffer = template._get_buffer()
@@ -144,16 +144,16 @@ def encode_html(text: str) -> bytes:
     return encode(str(escape(text)))
 
 
-def make_part(parsed: Parsed, footer: Footer, habits: Habits, *, is_html: bool) -> CompiledPart:
+def make_part(parsed: Parsed, footer: Footer, formats: ValueFormats, *, is_html: bool) -> CompiledPart:
     kind = CheckedPart if footer is Footer.IF_HIDDEN else CompiledPart
-    return kind(parsed, escape=is_html, habits=habits)
+    return kind(parsed, escape=is_html, formats=formats)
 
 
 class CheckedPart(CompiledPart):
     """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows no link."""
 
-    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits) -> None:
-        super().__init__(parsed, escape=escape, habits=habits)
+    def __init__(self, parsed: Parsed, *, escape: bool, formats: ValueFormats) -> None:
+        super().__init__(parsed, escape=escape, formats=formats)
         self.is_html = escape
 
     def fill(self, values: Mapping[str, object]) -> bytes:

@@ -23,7 +23,7 @@ from skymailing.delivery.rendering.framing import make_frame
 from skymailing.delivery.rendering.letter_links import make_letter_token
 from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
+from skymailing.delivery.rendering.values import DEFAULT_FORMATS, ValueFormats
 from skymailing.models import Client
 from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, browser_url, preferences_url
 
@@ -138,15 +138,15 @@ class CompiledContent:
     """The compiled subject and bodies of a message."""
 
     def __init__(
-        self, content: Content, habits: Habits = DEFAULT_HABITS, edit_page: PageEdit = keep_page
+        self, content: Content, formats: ValueFormats = DEFAULT_FORMATS, edit_page: PageEdit = keep_page
     ) -> None:
         compiled = compile_content(content, edit_page)
-        self.subject = CompiledPart(compiled.subject, escape=False, habits=habits)
-        self.text = make_part(compiled.text, compiled.text_footer, habits, is_html=False)
+        self.subject = CompiledPart(compiled.subject, escape=False, formats=formats)
+        self.text = make_part(compiled.text, compiled.text_footer, formats, is_html=False)
         self.html = None
         if compiled.html:
-            self.html = make_part(compiled.html, compiled.html_footer, habits, is_html=True)
-        self.readers = habits.choose_readers(
+            self.html = make_part(compiled.html, compiled.html_footer, formats, is_html=True)
+        self.readers = formats.choose_readers(
             path for part in self.list_parts() for path in part.parsed.variables if part.nodes
         )
 
@@ -180,10 +180,10 @@ def preview(
     *,
     sender_name: str = "",
     unsubscribe_url: str = EXAMPLE_UNSUBSCRIBE_URL,
-    habits: Habits = DEFAULT_HABITS,
+    formats: ValueFormats = DEFAULT_FORMATS,
 ) -> Rendered:
     """Render the letter that `recipient` would receive; raises TemplateError."""
-    parts = CompiledContent(content, habits)
+    parts = CompiledContent(content, formats)
     return parts.render(make_values(recipient, sender_name, unsubscribe_url, parts.readers))
 
 
@@ -204,10 +204,10 @@ class LetterTemplate:
         sender: Sender,
         run: RunIdentity,
         list_id: str,
-        habits: Habits = DEFAULT_HABITS,
+        formats: ValueFormats = DEFAULT_FORMATS,
     ) -> None:
         edit_page = run.tracking.edit if run.tracking else keep_page
-        self.parts = CompiledContent(content, habits, edit_page)
+        self.parts = CompiledContent(content, formats, edit_page)
         self.flags = self.parts.flags
         self.sender_name = mime.clean_line(sender.name)
         self.run = run

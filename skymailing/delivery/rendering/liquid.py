@@ -28,7 +28,7 @@ from skymailing.delivery.rendering.liquid_tags import (
     line_at,
 )
 from skymailing.delivery.rendering.tracked_links import MAX_LINKS, TRACKING_TAGS
-from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits, to_date, to_number
+from skymailing.delivery.rendering.values import DEFAULT_FORMATS, ValueFormats, to_date, to_number
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
 MAX_TAGS = 5_000  # in one template; parsing a tag takes 0.1 ms
@@ -72,10 +72,10 @@ class Context(RenderContext):
         template: BoundTemplate,
         values: Mapping[str, object],
         tag_count: int,
-        habits: Habits = DEFAULT_HABITS,
+        formats: ValueFormats = DEFAULT_FORMATS,
     ) -> None:
         super().__init__(template, globals=values)
-        self.habits = habits
+        self.formats = formats
         self.tag_count = tag_count
         self.work = 0
 
@@ -131,10 +131,10 @@ def limit_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(value: object, *args: Any, context: Context, **options: Any) -> Any:
         if name in MATH:
-            value = to_number(value, context.habits)
-            args = tuple(to_number(argument, context.habits) for argument in args)
+            value = to_number(value, context.formats)
+            args = tuple(to_number(argument, context.formats) for argument in args)
         elif name == "date":
-            value = to_date(value, context.habits)
+            value = to_date(value, context.formats)
         work = (
             10
             + estimate_argument(value)

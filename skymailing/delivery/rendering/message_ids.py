@@ -53,7 +53,7 @@ class RunIdentity:
     def make_return_path(self, delivery_id: int, address: str) -> str:
         """Return the envelope sender of a delivery: `address` with the token of its Message-ID.
 
-        It is empty without an address, and for runs whose Message-IDs have no token.
+        It is empty if `address` is, and for runs whose Message-IDs have no token.
         """
         return add_return_token(address, self._make_token(delivery_id)) if address and self.key else ""
 

@@ -57,7 +57,7 @@ def repair_tag(text: str) -> str:
             position = opening.start()
             break
         content = text[opening.end() : closing.start()]
-        pieces.append(write_text(content, opening[0], is_statement=is_statement))
+        pieces.append(quote_text(content, opening[0], is_statement=is_statement))
         position = closing.end()
     return "".join(pieces) + repair_code(text[position:])
 
@@ -67,8 +67,8 @@ def repair_code(text: str) -> str:
     return SPACES.sub(" ", unescape(SPACES.sub(" ", text)))
 
 
-def write_text(text: str, quote: str, *, is_statement: bool) -> str:
-    """Return a quoted string. In an output it is part of the HTML, so its entities are kept."""
+def quote_text(text: str, quote: str, *, is_statement: bool) -> str:
+    """Return a text in straight quotes. An output tag prints it as HTML, so its entities are kept there."""
     if is_statement:
         text = SPACES.sub(" ", unescape(text))
     if quote in "\"'":

@@ -47,7 +47,7 @@ class PageLink:
 
 
 class LinkedPage:
-    """The source of a letter's page, with the links that can be tracked, in their order."""
+    """The source of a letter's page, with the links that can be tracked, from top to bottom."""
 
     def __init__(self, source: str) -> None:
         self._masked = MaskedSource(source)
@@ -64,7 +64,7 @@ class LinkedPage:
         return self._masked.unmask("".join(pieces) + text[end:])
 
     def add_after(self, additions: Sequence[str]) -> str:
-        """Return the page with some HTML after each link, in their order."""
+        """Return the page with some HTML after each link, given in the order of `links`."""
         pieces: list[str] = []
         end, text = 0, self._masked.text
         for link, addition in zip(self.links, additions, strict=True):

@@ -74,8 +74,8 @@ class YesNoText(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
-    """An owner's way of writing values: the types of attributes, the order of dates, and the decimal sign."""
+class ValueFormats:
+    """How an owner's values are read: the types of attributes, the order of dates, and the decimal sign."""
 
     types: Mapping[str, AttributeType] = field(default_factory=dict)
     is_day_first: bool = True
@@ -83,13 +83,13 @@ class Habits:
     has_decimal_comma: bool = False
 
     @classmethod
-    def of(cls, user: User) -> "Habits":
-        """Return the habits of an account."""
+    def of(cls, user: User) -> "ValueFormats":
+        """Return the formats of a user's values."""
         return cls.read(user.attribute_types, user.date_order, user.locale, user.timezone)
 
     @classmethod
-    def read(cls, types: Mapping[str, str], order: str, locale: str, zone: str) -> "Habits":
-        """Return the habits from the columns of an account."""
+    def read(cls, types: Mapping[str, str], order: str, locale: str, zone: str) -> "ValueFormats":
+        """Return the formats that a user's columns describe."""
         known = {name: AttributeType(type) for name, type in types.items() if type in set(AttributeType)}
         is_month_first = order == "mdy" or (not order and zone in MONTH_FIRST_ZONES)
         return cls(known, not is_month_first, locale == "ru")
@@ -178,44 +178,44 @@ def read_yes_no(text: str) -> YesNoText:
     return value
 
 
-def to_number(value: object, habits: Habits) -> object:
+def to_number(value: object, formats: ValueFormats) -> object:
     """Return the number in a string, else the value itself; record a string that is not a number."""
     if not isinstance(value, str):
         return value
-    number = value.number if isinstance(value, NumberText) else habits.parse_number(value)
+    number = value.number if isinstance(value, NumberText) else formats.parse_number(value)
     if number is None and value.strip() and (noted := unreadable.get()) is not None:
         noted.add(str(value)[:100])
     return value if number is None else number
 
 
-def to_date(value: object, habits: Habits) -> object:
+def to_date(value: object, formats: ValueFormats) -> object:
     """Return the date in a string, else the value itself."""
     if not isinstance(value, str):
         return value
-    found = value.date if isinstance(value, DateText) else habits.parse_date(value)
+    found = value.date if isinstance(value, DateText) else formats.parse_date(value)
     return value if found is None else found
 
 
-DEFAULT_HABITS = Habits()
+DEFAULT_FORMATS = ValueFormats()
 
 
 def align(left: object, right: object) -> tuple[object, object]:
     """Return two values in comparable form: as numbers or dates if either is one, else unchanged."""
     pair = (left, right)
     if any(map(is_number, pair)) or all(isinstance(value, NumberText) for value in pair):
-        return to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)
+        return to_number(left, DEFAULT_FORMATS), to_number(right, DEFAULT_FORMATS)
     if any(isinstance(value, DateText | date) for value in pair):
         times = to_seconds(left), to_seconds(right)
         return pair if None in times else times
     if any(isinstance(value, NumberText) for value in pair):
-        numbers = to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)
+        numbers = to_number(left, DEFAULT_FORMATS), to_number(right, DEFAULT_FORMATS)
         return numbers if all(map(is_number, numbers)) else pair
     return pair
 
 
 def to_seconds(value: object) -> float | None:
     """Return a date as seconds, for comparisons; None if the value is not a date."""
-    found = to_date(value, DEFAULT_HABITS)
+    found = to_date(value, DEFAULT_FORMATS)
     if isinstance(found, date) and not isinstance(found, datetime):
         found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - compared with dates in no zone
     return found.replace(tzinfo=UTC).timestamp() if isinstance(found, datetime) else None

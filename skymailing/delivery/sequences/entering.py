@@ -76,7 +76,7 @@ def lock_sequence(session: Session, sequence_id: int, *, is_waiting: bool = Fals
 
 
 def list_steps(session: Session, sequence_id: int) -> list[SequenceStep]:
-    """Return the steps in their order, including removed ones."""
+    """Return the steps, first to last, including removed ones."""
     of_sequence = select(SequenceStep).where(SequenceStep.sequence_id == sequence_id)
     ordered = of_sequence.order_by(SequenceStep.position, SequenceStep.id)
     return list(session.scalars(ordered.execution_options(populate_existing=True)))
@@ -176,7 +176,7 @@ def enter_by_signals(session: Session, sequence: Sequence, now: datetime) -> int
 
 
 def add_counts(connection: Connection, sequence_id: int, **counts: int) -> None:
-    """Add to the numbers of a sequence, which does not count as a change by its owner."""
+    """Add to the counts of a sequence, which does not count as a change by its owner."""
     values = {name: Sequence.__table__.c[name] + count for name, count in counts.items()}
     statement = update(Sequence).where(Sequence.id == sequence_id)
     connection.execute(statement.values(values | {"updated_at": Sequence.updated_at}))

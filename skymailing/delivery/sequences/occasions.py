@@ -105,8 +105,8 @@ def has_occasion(sequence: Sequence, day: date, now: datetime) -> ColumnElement[
     In years without 29 February, its anniversary is on the 28th. The date itself is no anniversary.
     """
     occasion = day - timedelta(days=sequence.date_offset)
-    habits = Viewpoint.of(sequence.owner, now).habits
-    column = date_of(sequence.date_key, habits, db.engine.dialect.name)
+    formats = Viewpoint.of(sequence.owner, now).formats
+    column = date_of(sequence.date_key, formats, db.engine.dialect.name)
     if not sequence.is_yearly:
         return column == occasion.isoformat()
     days = list(_list_days(occasion))

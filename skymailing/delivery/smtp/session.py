@@ -47,7 +47,7 @@ class Result:
     verdict: Verdict
     code: int | None = None
     answer: str = ""
-    # The command that the server replied to; None without a reply.
+    # The command that the server replied to; None if there was no reply.
     stage: "Stage | None" = None
     seconds: float = 0.0  # since the session began with this letter
     content_seconds: float | None = None  # the part of `seconds` since the body was started, if it was

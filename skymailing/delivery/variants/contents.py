@@ -45,7 +45,7 @@ def list_variants(session: Session, mailing_id: int) -> list[MailingVariant]:
 
 
 def list_contents(session: Session, mailing: Mailing, last: Run | None) -> dict[int, VariantContent]:
-    """Return the variants that the last run has sent, or that a first run would send; none without a test."""
+    """Return the variants that the last run has sent, or a first run would send; none if it has no test."""
     if last is not None:
         return load_contents(session.connection(), last.id)
     others = list_variants(session, mailing.id)

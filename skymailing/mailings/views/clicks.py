@@ -25,11 +25,11 @@ from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import AuditAction, Run, RunLink
 from skymailing.quotas.checks import LimitReached
 from skymailing.tracking.click_counts import to_time
-from skymailing.web.computing import computes
 from skymailing.web.csv import csv_response
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import read_id
 from skymailing.web.letter_pages import seal_frame
+from skymailing.web.user_turns import takes_turns
 
 
 @bp.get("/runs/<int:run_id>/clicks")
@@ -81,7 +81,7 @@ def clicks_csv(run_id: int) -> Response:
 
 @bp.get("/runs/<int:run_id>/clicks/letter")
 @login_required
-@computes
+@takes_turns
 def click_map(run_id: int) -> Response:
     """Return the run's letter, or a variant, with the number of people next to each link, for a frame."""
     run = get_tracked_run(run_id)

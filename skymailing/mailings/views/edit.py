@@ -39,16 +39,16 @@ from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.mailings.views.form_data import make_initial_values, read_current_values
 from skymailing.models import Audience, Mailing
 from skymailing.quotas.checks import LimitReached
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import read_id
+from skymailing.web.user_turns import takes_turns
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
-@computes
+@takes_turns
 def new() -> str | Response:
     """Create a mailing; it starts automatically unless it is saved as a draft."""
     now = clock.utcnow()
@@ -79,7 +79,7 @@ def new() -> str | Response:
 
 @bp.route("/<int:mailing_id>/edit", methods=["GET", "POST"])
 @login_required
-@computes
+@takes_turns
 def edit(mailing_id: int) -> str | Response:
     """Edit a mailing."""
     mailing = get_own_mailing(mailing_id)
@@ -107,7 +107,7 @@ def edit(mailing_id: int) -> str | Response:
 
 @bp.post("/preview")
 @login_required
-@computes
+@takes_turns
 def preview() -> str:
     """Show the summary for the form of a new mailing, without saving."""
     form = make_form(clock.utcnow(), {"message": None})
@@ -117,7 +117,7 @@ def preview() -> str:
 
 @bp.post("/<int:mailing_id>/preview")
 @login_required
-@computes
+@takes_turns
 def preview_change(mailing_id: int) -> str:
     """Show the summary for the form of a saved mailing, without saving."""
     mailing = get_own_mailing(mailing_id)

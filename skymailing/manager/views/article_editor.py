@@ -18,12 +18,12 @@ from skymailing.extensions import db, limiter
 from skymailing.manager import article_drafts as drafts
 from skymailing.manager.views.base import AUTHORS, PanelView
 from skymailing.models import Article, ArticleDraft, MessageFormat
-from skymailing.web.computing import computes, get_user_key
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
 from skymailing.web.images import PicturesBusy
 from skymailing.web.picture_files import parse_name
+from skymailing.web.user_turns import get_user_key, takes_turns
 
 # The preview runs no scripts and loads nothing from other sites; images appear as in the blog.
 PREVIEW_POLICY = (
@@ -61,7 +61,7 @@ class ArticleEditor(PanelView):
         return response
 
     @expose("/convert", methods=("POST",))
-    @computes
+    @takes_turns
     def convert(self) -> ResponseReturnValue:
         """Convert the typed text to another format."""
         old, new = request.form.get("format", ""), request.form.get("to", "")

@@ -18,7 +18,7 @@ from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.message_content import HasContent
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.senders import describe_mailing
 from skymailing.delivery.variants.contents import list_contents
 from skymailing.dispatch import dispatch_mailings
@@ -94,7 +94,7 @@ class MailingsView(PanelView):
                 content,
                 EXAMPLE,
                 sender_name=describe_mailing(mailing).name,
-                habits=Habits.of(mailing.owner),
+                formats=ValueFormats.of(mailing.owner),
             )
         except TemplateError as error:
             response = Response(explain_template_error(error), mimetype="text/plain")

@@ -49,13 +49,13 @@ from skymailing.models import (
 from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
-from skymailing.web.computing import computes, get_user_key
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
 from skymailing.web.images import PicturesBusy
 from skymailing.web.picture_files import letter_directory, parse_name
 from skymailing.web.urls import public_url
+from skymailing.web.user_turns import get_user_key, takes_turns
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
 # The first script of the modes that have their own.
@@ -235,7 +235,7 @@ def restore(draft_id: int) -> ResponseReturnValue:
 
 @bp.post("/convert")
 @login_required
-@computes
+@takes_turns
 def convert_body() -> ResponseReturnValue:
     """Convert the typed body to another format."""
     new_format = request.form.get("to", "")

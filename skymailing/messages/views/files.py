@@ -19,10 +19,10 @@ from skymailing.messages.files import read_upload
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import FileLink
 from skymailing.settings.quotas import quota_settings
-from skymailing.web.computing import get_user_key
 from skymailing.web.error_texts import explain
 from skymailing.web.responses import ONE_YEAR
 from skymailing.web.urls import public_url
+from skymailing.web.user_turns import get_user_key
 
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 

@@ -17,10 +17,10 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_categories, list_kinds
 from skymailing.models import Message, MessageTemplate
 from skymailing.security import get_own
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.letter_pages import seal_frame
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
+from skymailing.web.user_turns import takes_turns
 
 A_MONTH = 30 * 24 * 60 * 60  # seconds; a drawing may be improved
 
@@ -80,7 +80,7 @@ def rename_template(template_id: int) -> ResponseReturnValue:
 
 @bp.get("/templates/<int:template_id>/preview")
 @login_required
-@computes
+@takes_turns
 def preview_template(template_id: int) -> ResponseReturnValue:
     """Return a template for the frame of its thumbnail."""
     content = read_current(db.session, get_own(MessageTemplate, template_id))

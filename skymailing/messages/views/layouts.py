@@ -17,10 +17,10 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.models import Layout, SourceFormat
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.letter_pages import seal_frame
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
+from skymailing.web.user_turns import takes_turns
 
 
 @bp.get("/layouts")
@@ -115,7 +115,7 @@ def delete_layout(layout_id: int) -> ResponseReturnValue:
 
 @bp.get("/layouts/<int:layout_id>/preview")
 @login_required
-@computes
+@takes_turns
 def preview_layout(layout_id: int) -> ResponseReturnValue:
     """Return a sample message with a layout, for the frame of its thumbnail."""
     layout = get_own(Layout, layout_id)

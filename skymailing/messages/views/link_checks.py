@@ -20,15 +20,15 @@ from skymailing.messages.forms import read_typed
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import LinkCheck, Message
 from skymailing.security import get_own
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import parse_id
 from skymailing.web.urls import public_url
+from skymailing.web.user_turns import takes_turns
 
 
 @bp.post("/<int:message_id>/check-links")
 @login_required
-@computes
+@takes_turns
 def check_links(message_id: int) -> ResponseReturnValue:
     """Check the links of a saved message, with those of the current brand and layout."""
     message = get_own(Message, message_id)
@@ -49,7 +49,7 @@ def check_links(message_id: int) -> ResponseReturnValue:
 
 @bp.post("/check-links")
 @login_required
-@computes
+@takes_turns
 def check_typed_links() -> ResponseReturnValue:
     """Check the links of the typed text, without saving it; return a part of the page that updates itself."""
     check, problem = None, ""

@@ -92,7 +92,7 @@ def new() -> ResponseReturnValue:
 
 
 def _find_start() -> Mapping[str, str] | None:
-    """Return the form's fields of what a new message begins with: a template, or an empty design."""
+    """Return the form data for a message that starts from a template or an empty design."""
     language = get_locale().language
     template = templates.find_template(current_user.id, request.args.get("template", type=parse_id))
     if template is not None:

@@ -50,16 +50,16 @@ from skymailing.models import Client, LinkCheck, Message, User
 from skymailing.outbox.queries import find_unsent_test, list_tests
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
-from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
 from skymailing.web.letter_pages import seal_frame
+from skymailing.web.user_turns import takes_turns
 
 OUTLOOK = "outlook"  # the name of a look
 
 
 @bp.get("/<int:message_id>")
 @login_required
-@computes
+@takes_turns
 def show(message_id: int) -> ResponseReturnValue:
     """Show a message as one of the clients would get it."""
     message = get_own(Message, message_id)
@@ -110,7 +110,7 @@ def make_checkup(message: Message, content: Content, insight: Insight, links: Li
 
 @bp.get("/<int:message_id>/preview", endpoint="preview")
 @login_required
-@computes
+@takes_turns
 def show_part(message_id: int) -> ResponseReturnValue:
     """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
@@ -132,7 +132,7 @@ def show_in_program(html: str) -> str:
 
 @bp.route("/preview", methods=["GET", "POST"])
 @login_required
-@computes
+@takes_turns
 def typed() -> ResponseReturnValue:
     """Return the typed content as a client would get it; save nothing.
 
@@ -167,7 +167,7 @@ def typed() -> ResponseReturnValue:
 
 @bp.post("/insight")
 @login_required
-@computes
+@takes_turns
 def insight() -> ResponseReturnValue:
     """Return facts about the typed content for the editor."""
     client = get_chosen_client()

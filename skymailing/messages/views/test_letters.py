@@ -30,9 +30,9 @@ from skymailing.quotas.checks import LimitReached
 from skymailing.security import BadToken, get_own
 from skymailing.senders.forms import make_address_field
 from skymailing.senders.queries import find_default_sender
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import parse_big_id, parse_id
+from skymailing.web.user_turns import takes_turns
 
 # The parts of an unsaved text that a test letter keeps until it is sent.
 TYPED_FIELDS = ("subject", "format", "body", "language", "preheader")
@@ -67,7 +67,7 @@ def test(message_id: int) -> ResponseReturnValue:
 
 @bp.post("/test")
 @login_required
-@computes
+@takes_turns
 def test_typed() -> ResponseReturnValue:
     """Send the typed text to the chosen addresses, without saving it; the editor shows the result.
 

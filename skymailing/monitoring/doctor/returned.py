@@ -10,7 +10,7 @@ from skymailing.monitoring import queries
 from skymailing.monitoring.checks import Check, shorten_error
 
 MAX_UNCLEAR = 100
-# The limit that Gmail and Yahoo recommend; they refuse mail above 0.3 %.
+# The limit that Gmail and Yahoo recommend; they refuse mail above 0.3%.
 MAX_COMPLAINTS = 0.1  # percent
 PERIOD = timedelta(days=7)
 MIN_LETTERS = 1000
@@ -44,8 +44,8 @@ def _check_complaints(letters: int, complaints: int) -> Check:
     if letters < MIN_LETTERS:
         return Check("complaints", True, f"only {letters:,} letters in the last week", is_known=False)
     percent = complaints * 100 / letters
-    finding = f"about {percent:.2f} % of {letters:,} letters in the last week"
+    finding = f"about {percent:.2f}% of {letters:,} letters in the last week"
     if percent > MAX_COMPLAINTS:
-        advice = "Find the users in the manager panel, under Reputation: providers want less than 0.1 %."
+        advice = "Find the users in the manager panel, under Reputation: providers want less than 0.1%."
         return Check("complaints", False, finding, advice)
     return Check("complaints", True, finding)

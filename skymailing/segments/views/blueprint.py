@@ -7,7 +7,7 @@ from flask_login import current_user
 
 from skymailing.delivery.audience.conditions import read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.segments import queries
 from skymailing.segments.sentences import Sentences, describe
 
@@ -18,7 +18,7 @@ bp = Blueprint("segments", __name__, url_prefix="/segments")
 def describe_conditions(conditions: Any) -> Sentences | None:
     """Return a segment's JSON in words, for the pages of other features; None if it cannot be read."""
     try:
-        node = read_conditions(conditions, Habits.of(current_user).types)
+        node = read_conditions(conditions, ValueFormats.of(current_user).types)
     except InvalidConditions:
         return None
     return describe(node, queries.name_references(node, current_user.id))

@@ -35,9 +35,9 @@ from skymailing.segments.views.blueprint import bp
 from skymailing.segments.views.pages import find_reach, read_saved
 from skymailing.segments.words import COMPARISONS, name_activity, name_field, name_state
 from skymailing.topics.queries import list_topics
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import parse_big_id
+from skymailing.web.user_turns import takes_turns
 
 OPTIONAL = ("activity", "purchase")
 
@@ -127,7 +127,7 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, optional:
     `mailings` are offered in addition to the newest ones.
     """
     return {
-        "groups": list_fields(viewpoint.habits.types, optional=optional),
+        "groups": list_fields(viewpoint.formats.types, optional=optional),
         "comparisons": {
             kind: [{"op": op, "label": str(label), "input": input} for op, (label, input) in known.items()]
             for kind, known in COMPARISONS.items()
@@ -167,7 +167,7 @@ def list_fields(types: Mapping[str, AttributeType], *, optional: list[str]) -> l
 
 @bp.post("/preview")
 @login_required
-@computes
+@takes_turns
 def preview() -> ResponseReturnValue:
     """Return the reach of unsaved conditions, or the error in them."""
     viewpoint = Viewpoint.of(current_user, utcnow())

@@ -24,8 +24,8 @@ from skymailing.security import get_own
 from skymailing.segments import queries, services
 from skymailing.segments.sentences import describe
 from skymailing.segments.views.blueprint import bp
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
+from skymailing.web.user_turns import takes_turns
 
 COUNTING_SECONDS = 2.0  # the list counts no further segments after this time
 
@@ -46,7 +46,7 @@ class Row:
 
 @bp.get("/")
 @login_required
-@computes
+@takes_turns
 def index() -> ResponseReturnValue:
     """List the user's segments with the number of clients and the mailings that use them."""
     page = paginate(
@@ -72,7 +72,7 @@ def list_rows(segments: list[Segment], now: datetime) -> list[Row]:
 
 @bp.get("/<int:segment_id>")
 @login_required
-@computes
+@takes_turns
 def show(segment_id: int) -> ResponseReturnValue:
     """Show a segment: its conditions in words, its clients, and the mailings that use it."""
     segment = get_own(Segment, segment_id)
@@ -104,7 +104,7 @@ def find_reach(read: Callable[[], Node], viewpoint: Viewpoint) -> dict[str, Any]
 def read_saved(segment: Segment, viewpoint: Viewpoint) -> Node | None:
     """Return a segment's conditions, which may refer to deleted items; None if they are no longer valid."""
     try:
-        return read_conditions(segment.conditions, viewpoint.habits.types)
+        return read_conditions(segment.conditions, viewpoint.formats.types)
     except InvalidConditions:
         return None
 

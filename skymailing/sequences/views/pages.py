@@ -54,18 +54,18 @@ def index() -> ResponseReturnValue:
 @bp.get("/<int:sequence_id>")
 @login_required
 def show(sequence_id: int) -> ResponseReturnValue:
-    """Show a sequence as a line: what starts it, and its emails with their numbers."""
+    """Show a sequence as a line: what starts it, and its emails with their counts."""
     sequence = get_sequence(sequence_id)
     steps = list_current(sequence)
     removed = [step for step in services.list_all_steps(sequence) if step.removed_at is not None]
-    numbers = queries.count_steps(sequence, [*steps, *removed])
+    counts = queries.count_steps(sequence, [*steps, *removed])
     return render_template(
         "sequences/show.html",
         sequence=sequence,
         steps=steps,
         removed=removed,
-        numbers=numbers,
-        limit=explain_limit(sequence, numbers.values()),
+        step_counts=counts,
+        limit=explain_limit(sequence, counts.values()),
         waiting=queries.count_waiting([sequence.id])[sequence.id],
         start=describe_start(sequence),
         is_complete=is_complete(sequence),
@@ -80,10 +80,10 @@ def show(sequence_id: int) -> ResponseReturnValue:
     )
 
 
-def explain_limit(sequence: Sequence, numbers: Iterable[queries.StepNumbers]) -> str:
+def explain_limit(sequence: Sequence, counts: Iterable[queries.StepCounts]) -> str:
     """Return why clients who are due do not get their email yet; empty if no limit is reached."""
     now = utcnow()
-    is_due = any(each.next_due_at is not None and each.next_due_at <= now for each in numbers)
+    is_due = any(each.next_due_at is not None and each.next_due_at <= now for each in counts)
     reached = find_reached(sequence.owner, now) if is_due and sequence.state is SequenceState.ACTIVE else None
     return "" if reached is None else describe_limit(reached, now)
 

@@ -41,9 +41,9 @@ def new_step(sequence_id: int) -> ResponseReturnValue:
             db.session.commit()
             flash(_("Email added."), "success")
             return go_to(sequence_id)
-    numbers = queries.StepNumbers()
+    counts = queries.StepCounts()
     return render_template(
-        "sequences/step.html", form=form, sequence=get_sequence(sequence_id), step=None, numbers=numbers
+        "sequences/step.html", form=form, sequence=get_sequence(sequence_id), step=None, counts=counts
     )
 
 
@@ -69,7 +69,7 @@ def edit_step(step_id: int) -> ResponseReturnValue:
             db.session.commit()
             flash(_("Email saved."), "success")
             return go_to(sequence.id)
-    numbers = queries.count_steps(sequence, [step])[step.id]
+    counts = queries.count_steps(sequence, [step])[step.id]
     # After a conflict, saving again replaces the other version; after other errors, it is checked again.
     sent = request.form.get("version", type=parse_id)
     return render_template(
@@ -77,7 +77,7 @@ def edit_step(step_id: int) -> ResponseReturnValue:
         form=form,
         sequence=sequence,
         step=step,
-        numbers=numbers,
+        counts=counts,
         version=sent if sent and not is_changed else step.version,
         is_changed=is_changed,
     )
@@ -112,5 +112,5 @@ def remove_step(step_id: int) -> ResponseReturnValue:
 
         try_action(remove, _("Email removed."))
         return go_to(sequence.id)
-    numbers = queries.count_steps(sequence, [step])[step.id]
-    return render_template("sequences/remove.html", sequence=sequence, step=step, numbers=numbers)
+    counts = queries.count_steps(sequence, [step])[step.id]
+    return render_template("sequences/remove.html", sequence=sequence, step=step, counts=counts)

@@ -10,8 +10,8 @@ from werkzeug.exceptions import TooManyRequests
 
 from skymailing import queue
 from skymailing.models import User
-from skymailing.web import computing
-from skymailing.web.computing import MAX_SECONDS, PLACES, take_turn
+from skymailing.web import user_turns
+from skymailing.web.user_turns import MAX_SECONDS, PLACES, take_turn
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
@@ -23,13 +23,13 @@ TYPED = {"subject": "Hi", "format": "markdown", "body": "Hello", "to": "html"}
 def clear(app: Flask) -> Iterator[None]:
     yield
     with app.app_context():
-        for key in queue.connection().scan_iter("skymailing:computing:*"):
+        for key in queue.connection().scan_iter("skymailing:user-turns:*"):
             queue.connection().delete(key)
 
 
 @pytest.fixture
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(computing, "WAIT", 0.1)
+    monkeypatch.setattr(user_turns, "WAIT", 0.1)
 
 
 def hold_turn(app: Flask, user: User) -> Callable[[], None]:
@@ -38,7 +38,7 @@ def hold_turn(app: Flask, user: User) -> Callable[[], None]:
     The app context must end before a request of the test: Flask-Login stores the user in it.
     """
     with app.app_context():
-        lock = queue.connection().lock(f"skymailing:computing:{user.id}:turn", timeout=MAX_SECONDS)
+        lock = queue.connection().lock(f"skymailing:user-turns:{user.id}:turn", timeout=MAX_SECONDS)
         assert lock.acquire(blocking=False)
 
     def release() -> None:
@@ -81,7 +81,7 @@ def test_a_users_slow_request_keeps_no_other_user_waiting(
 def test_when_several_requests_wait_the_next_is_rejected_at_once(app: Flask) -> None:
     with app.app_context():
         for place in range(PLACES):
-            queue.connection().set(f"skymailing:computing:7:{place}", "taken")
+            queue.connection().set(f"skymailing:user-turns:7:{place}", "taken")
         with pytest.raises(TooManyRequests), take_turn("7"):
             pytest.fail("the request was not rejected")
 

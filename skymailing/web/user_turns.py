@@ -1,4 +1,4 @@
-"""Limit views that compute for seconds to one at a time per user, so that other users are not affected."""
+"""Run only one slow view per user at a time, so that other users are not affected."""
 
 import logging
 import time
@@ -33,8 +33,8 @@ def get_user_key() -> str:
     return str(current_user.get_id()).partition(".")[0]
 
 
-def computes(view: V) -> V:
-    """Decorate a view of signed-in users that computes: limit its rate, and run one per user at a time.
+def takes_turns(view: V) -> V:
+    """Decorate a slow view of signed-in users: limit its rate, and run one such view per user at a time.
 
     Further requests wait for their turn, or get 429 when several are waiting already. Without Redis there
     is no limit. On SQLite, the view starts without the write lock (`starts_reading`).
@@ -45,7 +45,7 @@ def computes(view: V) -> V:
         with take_turn(get_user_key()):
             return view(*args, **kwargs)
 
-    limit = limiter.shared_limit(RATE, scope="computing", key_func=get_user_key)
+    limit = limiter.shared_limit(RATE, scope="user_turns", key_func=get_user_key)
     return cast(V, starts_reading(limit(limited)))
 
 
@@ -69,7 +69,7 @@ def _acquire(user: str, held: list[Lock]) -> None:
     deadline = time.monotonic() + WAIT_FOR_PLACE
     while not held:
         for place in range(PLACES):
-            lock = redis.lock(f"skymailing:computing:{user}:{place}", timeout=MAX_SECONDS)
+            lock = redis.lock(f"skymailing:user-turns:{user}:{place}", timeout=MAX_SECONDS)
             if lock.acquire(blocking=False):
                 held.append(lock)
                 break
@@ -77,7 +77,7 @@ def _acquire(user: str, held: list[Lock]) -> None:
             if time.monotonic() > deadline:
                 raise TooManyRequests(retry_after=1)
             time.sleep(0.05)
-    turn = redis.lock(f"skymailing:computing:{user}:turn", timeout=MAX_SECONDS, sleep=0.02)
+    turn = redis.lock(f"skymailing:user-turns:{user}:turn", timeout=MAX_SECONDS, sleep=0.02)
     if not turn.acquire(blocking_timeout=WAIT):
         raise TooManyRequests(retry_after=1)
     held.append(turn)
