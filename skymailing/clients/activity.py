@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.db.time_limit import TookTooLong, limit_time
@@ -12,7 +12,17 @@ from skymailing.delivery.audience.activity import classify, has_activity, select
 from skymailing.delivery.audience.fields import Activity
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import cache, db
-from skymailing.models import Client, Mailing, MailingKind, User
+from skymailing.models import (
+    CAUGHT_KINDS,
+    Client,
+    Delivery,
+    DeliveryState,
+    Engagement,
+    Mailing,
+    MailingKind,
+    Run,
+    User,
+)
 
 NEWEST_MAILINGS = 20  # in which to look for one that counts clicks
 SECONDS = 2.0  # for counting
@@ -34,6 +44,18 @@ def find_activities(owner: User, clients: Iterable[Client], now: datetime) -> di
     reactions = {client_id: (letters, clicked_at) for client_id, letters, clicked_at in rows}
     activities = {id: classify(client, *reactions.get(id, (0, None)), now) for id, client in found.items()}
     return {id: activity for id, activity in activities.items() if activity is not None}
+
+
+def count_clicked_letters(client: Client) -> tuple[int, int]:
+    """Return how many letters that count clicks a client got, and how many of them the client clicked in."""
+    letters = select(func.count(), func.count(Engagement.first_click_at)).select_from(Delivery)
+    letters = letters.join(Run, Run.id == Delivery.run_id).join(Mailing, Mailing.id == Run.mailing_id)
+    letters = letters.outerjoin(Engagement, Engagement.delivery_id == Delivery.id)
+    # Deliveries have no foreign key to clients, so check the owner, too.
+    own = (Delivery.client_id == client.id) & (Mailing.owner_id == client.owner_id)
+    is_counted = Run.track_clicks & (Delivery.state == DeliveryState.SENT)
+    letters = letters.where(own, is_counted, Mailing.kind.not_in(CAUGHT_KINDS))
+    return db.session.execute(letters).tuples().one()
 
 
 def count_activities(owner: User, now: datetime) -> dict[Activity, BoundedCount | None]:

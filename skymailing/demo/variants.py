@@ -39,11 +39,13 @@ def add_test(run: Run, subject: str, random: Random) -> None:
     for number, text in ((1, run.subject), (WINNER, subject)):
         content = {"subject": text, "format": run.format, "body": run.body}
         db.session.add(RunVariant(run_id=run.id, number=number, **content, **names))
+    (key,) = run_keys(db.session.connection(), [run.id])
+    changes = Changes(key, is_shared=True)
     sample = Sample(run.uuid, PERCENT, len(RATES))
     for delivery in db.session.scalars(select(Delivery).where(Delivery.run_id == run.id)):
         delivery.variant = sample.choose(delivery.client_id or 0)
         if delivery.state is DeliveryState.SENT and random.random() < RATES[delivery.variant or WINNER]:
-            _add_click(run, delivery)
+            _add_click(run, delivery, changes)
     link = {
         "url": "https://example.com/",
         "label": "Посмотреть",
@@ -51,15 +53,19 @@ def add_test(run: Run, subject: str, random: Random) -> None:
         "clicks": run.clicked,
     }
     db.session.add(RunLink(run_id=run.id, number=1, **link))
-    (key,) = run_keys(db.session.connection(), [run.id])
-    changes = Changes(key, is_shared=True)
-    changes.add("clicked", run.clicked, run.started_at + timedelta(hours=1))
     changes.write(db.session.connection())
 
 
-def _add_click(run: Run, delivery: Delivery) -> None:
-    at = int((run.started_at + timedelta(hours=1)).timestamp() * 1000)
+def _add_click(run: Run, delivery: Delivery, changes: Changes) -> None:
+    # Most people click soon, some hours later.
+    clicked_at = run.started_at + timedelta(minutes=3 + (delivery.id * 37 % 100) ** 2 / 20)
+    at = int(clicked_at.timestamp() * 1000)
     key = {"delivery_id": delivery.id, "run_id": run.id}
     db.session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=at))
     db.session.add(Click(**key, number=1, first_at=at, last_at=at, was_person=True, clicks=1))
+    changes.add("clicked", 1, clicked_at)
     run.clicked += 1
+    if delivery.id % 3:
+        run.clicked_on_phone += 1
+    else:
+        run.clicked_on_computer += 1

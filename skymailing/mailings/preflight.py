@@ -12,6 +12,7 @@ from skymailing.checkup.texts import Checkup
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.calendar.local_times import LocalStart
 from skymailing.delivery.composition.current import read_current
+from skymailing.delivery.senders import From
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries
 from skymailing.mailings.arrival import check_arrival, find_from
@@ -132,9 +133,7 @@ def make_preflight(
         sender=writer.mailbox if writer else "",
         topic=name_topic(form),
         example=found.example,
-        inbox=show_inbox_line(form.owner, message, found.example, writer.name)
-        if message and writer
-        else None,
+        inbox=find_inbox_line(form, message, writer, found),
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
         checkup=find_checkup(form, message, found) if message and is_last_step else None,
@@ -177,6 +176,15 @@ def examine_recipients(form: MailingForm, message: Message | None, *, may_wait: 
                     found.variant_trials += [(letter, trial)] if trial and trial.failures else []
         found.is_stopped = False
     return found
+
+
+def find_inbox_line(
+    form: MailingForm, message: Message | None, writer: From | None, found: Findings
+) -> InboxLine | None:
+    """Return the example letter's line in the inbox."""
+    if message is None or writer is None:
+        return None
+    return show_inbox_line(form.owner, message, found.example, writer.name)
 
 
 def find_checkup(form: MailingForm, message: Message, found: Findings) -> Checkup:

@@ -20,7 +20,7 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import cache
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, Run, Segment, User
 from tests.clients.pages import find_addresses
-from tests.mailings.pages import soup
+from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory, UserFactory
 from tests.support.sales import click
 
@@ -140,6 +140,15 @@ def test_each_client_in_the_list_has_a_mark(browser: FlaskClient, people: dict[s
     )
     assert "quiet" in str(soup(browser.get(f"/clients/{people['stopped'].id}")).select_one(".activity-mark"))
     assert soup(browser.get(f"/clients/{people['few'].id}")).select_one(".activity-mark") is None
+
+
+def test_a_client_s_page_shows_in_how_many_emails_the_client_clicked(
+    browser: FlaskClient, people: dict[str, Client]
+) -> None:
+    clicks = {"clicked": "in 1 of 6 emails", "scanner": "in 0 of 6 emails", "few": "in 0 of 5 emails"}
+    for name, text in clicks.items():
+        assert f"Clicks {text}" in get_main_text(browser.get(f"/clients/{people[name].id}")), name
+    assert "in 0 of" not in get_main_text(browser.get(f"/clients/{people['silent'].id}"))
 
 
 @pytest.mark.usefixtures("people")

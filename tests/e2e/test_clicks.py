@@ -57,7 +57,7 @@ def test_a_click_in_a_letter_is_one_person_on_the_owners_page(site: Site, open_w
     expect(office.main.locator("#links tbody tr").first).to_contain_text("Read the blog")
     badge = office.page.frame_locator("iframe.map-frame").locator("span[title]").first
     expect(badge).to_have_text("1 · 100%")
-    office.main.get_by_role("button", name="Segment of those who clicked").click()
+    office.main.get_by_role("button", name="Save those who clicked as a segment").click()
     expect(office.main.locator("h1")).to_contain_text("Clicked in")
     expect(office.main).to_contain_text(mailbox.email)
     office.open(run_path)

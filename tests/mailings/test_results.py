@@ -166,7 +166,8 @@ def test_reactions_are_shown_with_their_shares(browser: FlaskClient, run: Run, s
     for part in ("Clicked 2 50%", "Unsubscribed 1 25%", "Spam complaints 1 25%"):
         assert part in text, part
     assert "returned later: 1" in list_causes(soup(page))
-    assert "5 of 10 sent, 6 not delivered" in get_main_text(browser.get("/mailings/")), "the same number"
+    listed = get_main_text(browser.get("/mailings/"))
+    assert "5 of 10 sent, 6 not delivered, 50% clicked" in listed, "the same numbers"
     assert set(LATER_COUNTS) == {"clicked", "unsubscribed", "complaints", "returned"}
 
 

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing.clients import letters, services, suppression
-from skymailing.clients.activity import counts_clicks, find_activities
+from skymailing.clients.activity import count_clicked_letters, counts_clicks, find_activities
 from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
 from skymailing.clients.places import find_enterable, list_places
@@ -85,7 +85,10 @@ def render_profile(client: Client, note: str = "", note_error: str = "") -> str:
 def make_interest_context(client: Client) -> dict[str, Any]:
     """Return how active the client is, and how much the client has bought."""
     known = counts_clicks(current_user.id)
+    letters, clicked = count_clicked_letters(client) if known else (0, 0)
     return {
+        "letters_of_clicks": letters,
+        "letters_clicked": clicked,
         "counts_clicks": known,
         "activity": find_activities(current_user, [client], utcnow()).get(client.id) if known else None,
         "activity_labels": ACTIVITY_LABELS,

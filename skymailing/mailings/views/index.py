@@ -4,6 +4,7 @@ from flask import render_template, request
 from flask_login import current_user, login_required
 
 from skymailing.mailings import queries
+from skymailing.mailings.result_text import format_share
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.views.blueprint import bp
 from skymailing.models import MailingState
@@ -32,4 +33,5 @@ def index() -> str:
         sort=sort or queries.DEFAULT_SORT,
         states=list(MailingState),
         explain_state=explain_state,
+        format_share=format_share,
     )
