@@ -185,7 +185,8 @@ def reconcile(now: datetime) -> int:
 def _is_wrong(wake: Wake, scheduled: float | None, now: datetime) -> bool:
     if scheduled is None:
         return wake.at > now
-    return abs(scheduled - wake.at.timestamp()) > 1
+    # Earlier versions schedule up to a second later. A job that comes too early finds nothing due.
+    return not 0 <= scheduled - wake.at.timestamp() < 1
 
 
 def _list_starts(now: datetime) -> list[Wake]:

@@ -100,6 +100,24 @@ def test_a_mailing_starts_within_hundredths_of_a_second(
     assert bool(due) is is_due
 
 
+@pytest.mark.one_engine
+@pytest.mark.parametrize(("late_by", "is_corrected"), [(-0.4, True), (0, False), (0.4, False), (1.5, True)])
+def test_a_job_that_would_come_too_early_is_corrected(
+    app: Flask, session: Session, late_by: float, *, is_corrected: bool
+) -> None:
+    now = utcnow()
+    at = now + timedelta(minutes=1)
+    mailing_id = MailingFactory.create(state=MailingState.SCHEDULED, starts_at=at, next_run_at=at).id
+    session.commit()
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        schedule.reconcile(now)
+        key, name = scheduler.scheduled_jobs_key, schedule.Wake.start(mailing_id, at).name
+        assert scheduler.connection.zscore(key, name) == at.timestamp()
+        scheduler.connection.zadd(key, {name: at.timestamp() + late_by})
+        assert schedule.reconcile(now) == is_corrected
+
+
 def test_a_sweep_continues_letters_even_when_another_task_fails(
     app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:

@@ -28,7 +28,7 @@ IN_TEXT = _compile(
         "DRUGS_ERECTILE": r"\b(?:viagra|cialis|levitra)\b",
         "REPLICA_WATCH": r"\breplica.{1,20}rolex",
         "EXCUSE_REMOVE": r"\bto be removed from.{0,20}(?:mailings|offers)",
-        "guarantee": r"\b100\s?% гаранти|гаранти\w* (?:на )?100\s?%",
+        "guarantee": r"\b100\s?% гаранти|\bгаранти\w* (?:на )?100\s?%",
         "easy money": (
             r"\b(?:заработ\w+|доход\w*) без вложений"
             r"|\b(?:лёгки\w+|легки\w+|быстры\w+) (?:деньг\w+|заработ\w+)"
@@ -45,7 +45,7 @@ IN_SUBJECT = _compile(
         "SUBJ_YOUR_FAMILY": r"your family",
         "SUBJ_AS_SEEN": r"\bas seen",
         "SUBJ_BUY": r"^buy\b",
-        "SUBJECT_DIET": r"\blose .*(?:pounds|lbs|weight)",
+        "SUBJECT_DIET": r"\blose .{0,100}(?:pounds|lbs|weight)",
     }
 )
 

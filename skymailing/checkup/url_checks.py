@@ -17,7 +17,7 @@ SHORTENERS = frozenset(
     "u.nu u.to urlz.at v.gd vk.cc x.co".split()
 )
 # The text of a link that readers take for an address. Other texts with a dot may be names, as "ASP.NET" is.
-SHOWN_URL = re.compile(r"(?:https?://|www\.)[^\s/]+\.[^\s/]+\S*", re.IGNORECASE)
+SHOWN_URL = re.compile(r"(?:https?://|www\.)(?=[^\s/]+\.[^\s/])\S+", re.IGNORECASE)
 SHOWN_DOMAIN = re.compile(
     r"(?:[a-zа-яё0-9-]{1,63}\.)+(?:com|org|ru|рф|su|by|kz|ua|de|uk|eu|io|info)(?:/\S*)?"
 )

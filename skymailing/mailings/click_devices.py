@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 
 from skymailing.models import Run
+from skymailing.tracking.devices import Device
+from skymailing.tracking.storing import DEVICE_COLUMNS
 
 MIN_PEOPLE = 10  # fewer could say which device someone uses
 
@@ -17,18 +19,21 @@ class DeviceShare:
     people: int
 
 
+def count_devices(run: Run) -> dict[Device, int]:
+    """Return how many people first clicked on each device; empty if they are too few."""
+    # Clicks that are taken back count as a computer's, so a number can become too small.
+    counts = {device: max(0, getattr(run, column)) for device, column in DEVICE_COLUMNS.items()}
+    return counts if sum(counts.values()) >= MIN_PEOPLE else {}
+
+
 def list_devices(run: Run) -> list[DeviceShare]:
     """Return the devices, the most frequent first; empty if too few people clicked, or if none is known."""
-    counts = {
-        _("Phone"): run.clicked_on_phone,
-        _("Computer"): run.clicked_on_computer,
-        _("Tablet"): run.clicked_on_tablet,
-    }
-    # Clicks that are taken back count as a computer's, so a number can become too small.
-    known = [DeviceShare(name, max(0, people)) for name, people in counts.items()]
-    total = sum(device.people for device in known)
-    if total < MIN_PEOPLE:
+    counts = count_devices(run)
+    if not counts:
         return []
+    names = {Device.PHONE: _("Phone"), Device.COMPUTER: _("Computer"), Device.TABLET: _("Tablet")}
+    known = [DeviceShare(name, counts[device]) for device, name in names.items()]
+    total = sum(counts.values())
     shown = sorted((device for device in known if device.people), key=lambda device: -device.people)
     unknown = run.clicked - total
     return [*shown, DeviceShare(_("Unknown device"), unknown)] if unknown > 0 else shown

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from skymailing.tracking.devices import Device
+
 WINDOW = 2_000  # milliseconds
 MIN_LINKS = 3  # different links of one letter
 
@@ -21,6 +23,7 @@ class Hit:
     is_person: bool
     # Whether an earlier fold has already counted it.
     is_counted: bool = False
+    device: Device = Device.UNKNOWN
 
 
 def find_bursts(hits: Sequence[Hit], link_count: int) -> list[int]:

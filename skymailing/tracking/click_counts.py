@@ -59,7 +59,7 @@ class LetterClicks:
     links: dict[int, LinkClicks] = field(default_factory=dict)
     # As stored: people's clicks and machines' clicks, by link number.
     stored: dict[int, tuple[int, int]] = field(default_factory=dict)
-    device: Device = Device.UNKNOWN  # of the first of the new clicks by a person
+    device: Device | None = None  # of the first new click that counts as a person's
 
     @property
     def clicks(self) -> int:
@@ -72,26 +72,31 @@ class LetterClicks:
 
     def add(self, hits: Sequence[NotedHit], link_count: int) -> None:
         """Add hits; earlier clicks that turn out to be part of a burst are counted as a machine's."""
-        self.device = next((hit.device for hit in hits if hit.visitor is Visitor.PERSON), Device.UNKNOWN)
         if len(hits) == 1 and not self.links:  # most letters; the code below takes three times as long
-            self._find(hits[0].number, hits[0].at).count(
-                hits[0].at, is_person=hits[0].visitor is Visitor.PERSON
-            )
+            self._count(hits[0], is_person=hits[0].visitor is Visitor.PERSON)
             return
         earlier = [
             Hit(number, link.last_at, link.was_person, is_counted=True) for number, link in self.links.items()
         ]
-        new = [Hit(hit.number, hit.at, hit.visitor is Visitor.PERSON) for hit in hits[:MAX_HITS]]
+        new = [
+            Hit(hit.number, hit.at, hit.visitor is Visitor.PERSON, device=hit.device)
+            for hit in hits[:MAX_HITS]
+        ]
         ordered = sorted([*earlier, *new], key=lambda hit: hit.at)
         in_burst = set(find_bursts(ordered, link_count))
         for position, hit in enumerate(ordered):
             is_person = hit.is_person and position not in in_burst
             if not hit.is_counted:
-                self._find(hit.number, hit.at).count(hit.at, is_person=is_person)
+                self._count(hit, is_person=is_person)
             elif hit.is_person and not is_person:
                 self.links[hit.number].reassign_last()
         for late in hits[MAX_HITS:]:
-            self._find(late.number, late.at).count(late.at, is_person=False)
+            self._count(late, is_person=False)
+
+    def _count(self, hit: Hit | NotedHit, *, is_person: bool) -> None:
+        if is_person and self.device is None:
+            self.device = hit.device
+        self._find(hit.number, hit.at).count(hit.at, is_person=is_person)
 
     def _find(self, number: int, at: int) -> LinkClicks:
         return self.links.setdefault(number, LinkClicks(at, at))

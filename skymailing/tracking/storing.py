@@ -108,8 +108,8 @@ def _increase_runs(connection: Connection, letters: Sequence[LetterClicks], now:
             clicked[letter.run_id]["clicked"] += change
             # The device of an earlier click is not stored. Gateways, whose clicks are taken back, look like
             # computers.
-            column = DEVICE_COLUMNS.get(letter.device if change > 0 else Device.COMPUTER)
-            if column:
+            device = letter.device if change > 0 else Device.COMPUTER
+            if device and (column := DEVICE_COLUMNS.get(device)):
                 clicked[letter.run_id][column] += change
     changed = {run_id: counts for run_id, counts in clicked.items() if any(counts.values())}
     if not changed:

@@ -9,17 +9,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from skymailing.clients import duplicates
+from skymailing.clients import duplicates, notes
 from skymailing.clients.attribute_types import learn_types
 from skymailing.clients.bulk import tasks
 from skymailing.clients.rows import ClientRow
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import BulkJob, Client, Tag, User, client_tags
+from skymailing.models import BulkJob, Client, ClientNote, Tag, User, client_tags
 from tests.clients.bulk_jobs import count_tagged, get_job, press
 from tests.clients.test_tags import add_tags
 from tests.support.factories import ClientFactory
-from tests.support.windows import Window, transaction
+from tests.support.windows import Window, make_posting_window, transaction
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -130,3 +130,34 @@ def test_learning_types_does_not_wait_for_the_clients_of_another_batch(
             db.session.commit()
     session.refresh(user)
     assert user.attribute_types == {"price": "number"}
+
+
+@pytest.mark.parametrize("action", ["notes", "note"])
+def test_a_note_of_a_client_who_is_being_deleted_is_not_found(
+    app: Flask, session: Session, user: User, browser: FlaskClient, action: str
+) -> None:
+    client = ClientFactory.create(owner=user)
+    note = ClientNote(owner_id=user.id, client_id=client.id, text="Called")
+    session.add(note)
+    session.commit()
+    path = f"/clients/{client.id}/notes" if action == "notes" else f"/clients/notes/{note.id}/delete"
+    with transaction(app) as deleting:
+        deleting.execute(delete(Client).where(Client.id == client.id))
+        window = make_posting_window(browser, path, {"text": "Called again"})
+        window.wait_for_lock()
+    assert window.finish().status_code == 404
+
+
+def test_two_windows_cannot_add_more_notes_than_allowed(
+    app: Flask, session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "MAX_NOTES", 1)
+    client = ClientFactory.create(owner=user)
+    session.commit()
+    with transaction(app) as adding:
+        adding.execute(select(Client.id).where(Client.id == client.id).with_for_update())
+        window = make_posting_window(browser, f"/clients/{client.id}/notes", {"text": "two"})
+        window.wait_for_lock()
+        values = {"owner_id": user.id, "client_id": client.id, "text": "one", "created_at": utcnow()}
+        adding.execute(insert(ClientNote).values(values))
+    assert "A client can have up to 1 notes." in window.finish().text

@@ -17,7 +17,9 @@ from tests.support.sales import PurchaseFactory
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def send(user: User, at: datetime, sent: int, failed: int = 0, amount: int = 0) -> None:
+def send(
+    user: User, at: datetime, sent: int, failed: int = 0, amount: int = 0, currency: str = "RUB"
+) -> None:
     """Add a run of a mailing that counts clicks, and a purchase."""
     mailing = MailingFactory.create(owner=user, track_clicks=True)
     run = create_run(mailing, {}, scheduled_for=at, planned=sent + failed)
@@ -26,7 +28,8 @@ def send(user: User, at: datetime, sent: int, failed: int = 0, amount: int = 0) 
             letter = DeliveryFactory.create(run=run, state=state, finished_at=at)
     if amount:
         client = ClientFactory.create(owner=user)
-        PurchaseFactory.create(client=client, delivery=letter, amount=amount, purchased_at=at)
+        sale = {"amount": amount, "currency": currency, "purchased_at": at}
+        PurchaseFactory.create(client=client, delivery=letter, **sale)
 
 
 def read_totals(browser: FlaskClient, since: str, until: str) -> str:
@@ -44,6 +47,16 @@ def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, use
     assert "Not delivered 2 25% was 1 · 25%" in text
     assert "RUB 50 1 order was RUB 25" in text
     assert "Compared with the previous 7 days (9 Nov 2026 – 15 Nov 2026)." in text
+
+
+@pytest.mark.one_engine
+def test_revenue_is_compared_in_its_own_currency(browser: FlaskClient, user: User) -> None:
+    send(user, START, 1, amount=5_000)
+    for _ in range(2):  # the currency of most orders
+        send(user, START - timedelta(days=7), 1, amount=9_900, currency="EUR")
+    assert "RUB 50 1 order Compared" in read_totals(browser, "2026-11-16", "2026-11-22")
+    send(user, START - timedelta(days=7), 1, amount=2_500)
+    assert "RUB 50 1 order was RUB 25" in read_totals(browser, "2026-11-16", "2026-11-22")
 
 
 @pytest.mark.one_engine

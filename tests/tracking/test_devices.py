@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.auth.export.account import read_runs
 from skymailing.clock import utcnow
 from skymailing.mailings import click_devices
 from skymailing.models import Delivery, DeliveryState, Run, RunLink, User
@@ -108,6 +109,18 @@ def test_a_gateway_counts_on_no_device(app: Flask, session: Session, run: Run, l
 
 
 @pytest.mark.one_engine
+def test_a_person_after_a_gateway_counts_with_their_own_device(
+    app: Flask, session: Session, run: Run, letters: list[int]
+) -> None:
+    with app.app_context():
+        for number in range(1, 6):
+            click(run, letters[0], number, 200 * number, Device.COMPUTER)
+        click(run, letters[0], 1, 8_000, Device.PHONE)
+        fold_hits(NOW)
+    assert read_devices(session, run) == (1, 1, 0, 0)
+
+
+@pytest.mark.one_engine
 def test_hits_that_an_earlier_version_noted_are_counted(
     app: Flask, session: Session, run: Run, letters: list[int], redis_server: RedisServer
 ) -> None:
@@ -137,3 +150,21 @@ def test_the_page_shows_devices_if_enough_people_clicked(
     (table,) = soup(browser.get(page)).select("#devices tbody")
     rows = [" ".join(row.get_text(" ").split()) for row in table.select("tr")]
     assert rows == ["Phone 9 81.8%", "Computer 1 9.1%", "Unknown device 1 9.1%"]
+
+
+@pytest.mark.one_engine
+def test_the_export_has_devices_if_enough_people_clicked(
+    app: Flask, session: Session, user: User, run: Run
+) -> None:
+    names = ("clicked_on_phone", "clicked_on_tablet", "clicked_on_computer")
+
+    def read() -> list[int | None]:
+        session.commit()
+        with app.app_context():
+            (exported,) = read_runs(user.id)
+        return [exported[name] for name in names]
+
+    run.clicked_on_phone = click_devices.MIN_PEOPLE - 1
+    assert read() == [None, None, None]
+    run.clicked_on_computer = 1
+    assert read() == [9, 0, 1]

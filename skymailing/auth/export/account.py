@@ -10,6 +10,7 @@ from skymailing.auth.export import variants
 from skymailing.auth.export.rows import cells, read_in_chunks, read_own, to_dict
 from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
+from skymailing.mailings.click_devices import count_devices
 from skymailing.mailings.queries import count_runs
 from skymailing.models import (
     Archive,
@@ -40,6 +41,7 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
+from skymailing.tracking.storing import DEVICE_COLUMNS
 
 BRAND_FIELDS = (
     *("name", "website", "color", "font", "text_color", "link_color", "button_color"),
@@ -157,7 +159,6 @@ RUN_COLUMNS = (
     *("id", "mailing_id", "state", "scheduled_for", "started_at", "finished_at", "details_removed_at"),
     *("subject", "sender_name", "sender_address", "reply_to", "server_id", "format", "body", "language"),
     *("topic_id", "track_clicks", "track_opens", "clicked", "unsubscribed", "planned"),
-    *("clicked_on_phone", "clicked_on_tablet", "clicked_on_computer"),
     *("test_ends_at", "test_hours", "winner_by", "winner", "decision", "decided_at", "file_bytes"),
 )
 
@@ -171,6 +172,9 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
         (ledger,) = count_runs([run])
         values = {name: getattr(run, name) for name in RUN_COLUMNS}
         letters = {state.value: count for state, count in ledger.counts.items()}
+        # None if a number could say which device someone uses.
+        devices = count_devices(run)
+        values |= {column: devices.get(device) for device, column in DEVICE_COLUMNS.items()}
         yield values | {"letters": letters, "variants": variants.list_of_run(run)}
         db.session.rollback()
 

@@ -21,12 +21,13 @@ from skymailing.web.flashes import flash_undo
 @login_required
 def add_note(client_id: int) -> ResponseReturnValue:
     """Add a note to a client's timeline."""
-    client = get_own(Client, client_id)
+    client = get_own(Client, client_id, to_change=True)
     text = request.form.get("text", "")
     try:
         notes.add_note(client, text, utcnow())
     except UserError as error:
-        return render_profile(client, text, explain(error))
+        db.session.rollback()
+        return render_profile(get_own(Client, client_id), text, explain(error))
     db.session.commit()
     return back_to(client_id)
 
@@ -40,7 +41,7 @@ def back_to(client_id: int) -> ResponseReturnValue:
 @login_required
 def delete_note(note_id: int) -> ResponseReturnValue:
     """Delete a note, with an undo button."""
-    note = get_own(ClientNote, note_id)
+    note = get_own(ClientNote, note_id, to_change=True)
     client_id = note.client_id
     notes.delete_note(note, utcnow())
     db.session.commit()
@@ -52,7 +53,7 @@ def delete_note(note_id: int) -> ResponseReturnValue:
 @login_required
 def restore_note(note_id: int) -> ResponseReturnValue:
     """Undo the deletion of a note."""
-    note = get_own(ClientNote, note_id)
+    note = get_own(ClientNote, note_id, to_change=True)
     client_id = note.client_id
     notes.restore_note(note)
     db.session.commit()
