@@ -29,6 +29,7 @@ from skymailing.models import Brand, Client, Message, MessagePicture, User
 from skymailing.web.urls import public_url, unsubscribe_url
 
 # What the editor shows already, next to the field or the block, or before its author has had a chance.
+MAX_PICTURES = 1_000  # whose sizes are added up
 SHOWN_IN_EDITOR = frozenset({"subject_is_set", "size", "picture_texts", "postal_address"})
 
 
@@ -108,6 +109,6 @@ def _find_brand_address(owner: User) -> str:
 
 def _weigh_pictures(owner: User, urls: tuple[str, ...]) -> int:
     """Return the size of the uploaded pictures among these, in bytes."""
-    names = {url.rpartition("/")[2] for url in urls}
+    names = {url.rpartition("/")[2] for url in urls[:MAX_PICTURES]}
     own = (MessagePicture.owner_id == owner.id) & MessagePicture.name.in_(names)
     return int(db.session.scalar(select(func.coalesce(func.sum(MessagePicture.size), 0)).where(own)) or 0)

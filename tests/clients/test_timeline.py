@@ -260,3 +260,15 @@ def test_every_kind_has_a_source_a_loader_a_filter_and_an_icon() -> None:
 def test_stated_times_that_not_every_time_zone_has_are_ignored(text: str) -> None:
     assert read_time(text) is None
     assert read_time("2026-01-02 03:04:05 UTC") == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_earlier_imports_with_such_times_do_not_break_the_page(
+    browser: FlaskClient, user: User, client: Client, history: History, year: int
+) -> None:
+    user.timezone = "America/New_York" if year == 1 else "Asia/Tokyo"
+    history.consent(
+        datetime(year, 1 if year == 1 else 12, 1 if year == 1 else 31, 23, tzinfo=UTC), "imported"
+    )
+
+    assert browser.get(f"/clients/{client.id}").status_code == 200

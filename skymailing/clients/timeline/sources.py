@@ -5,6 +5,7 @@ The timeline shows it once, from the table that says most about it.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -49,6 +50,7 @@ from skymailing.models import (
     TransactionalLetter,
 )
 from skymailing.models.types import UTCDateTime
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 Condition = ColumnElement[bool]
 
@@ -138,8 +140,10 @@ def _select_consents(client: Client) -> Select[Any]:
         | ((Consent.kind == ConsentKind.OBJECTED) & _has_bounced(client, BounceKind.COMPLAINT))
     )
     is_repeated = (Consent.purpose == ConsentPurpose.LETTERS) & is_known
+    # Imports of earlier versions stored times that not every time zone has, such as those of the year 1.
+    first, last = (datetime(year, 1, 1, tzinfo=UTC) for year in (FIRST_YEAR, LAST_YEAR))
     consents = _select(EventKind.CONSENT, Consent.at, Consent.id)
-    return consents.where(_is_at_address(Consent, client), ~is_repeated)
+    return consents.where(_is_at_address(Consent, client), Consent.at.between(first, last), ~is_repeated)
 
 
 def _has_bounced(client: Client, *kinds: BounceKind) -> Condition:
