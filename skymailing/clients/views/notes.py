@@ -26,7 +26,7 @@ def add_note(client_id: int) -> ResponseReturnValue:
     try:
         notes.add_note(client, text, utcnow())
     except UserError as error:
-        return render_profile(client, text, explain(error))
+        return render_profile(client, note=text, note_error=explain(error))
     db.session.commit()
     return back_to(client_id)
 
