@@ -96,6 +96,22 @@ def change_tags(client: Client, changes: TagChanges) -> None:
         db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
 
 
+def add_tags(client: Client, text: str) -> list[str]:
+    """Add the tags in a comma-separated list to a client, who keeps the others; return those that are new.
+
+    Raises InvalidTag, or UserError if the text names no tag.
+    """
+    names = read_tags(text)
+    if not names:
+        raise UserError("tag_nameless")
+    present = {tag_key(name) for _id, name in list_client_tags(client)}
+    added = [name for name in names if tag_key(name) not in present]
+    if added and len(present) + len(added) > MAX_TAGS_OF_CLIENT:
+        raise InvalidTag("client_too_many_tags", limit=MAX_TAGS_OF_CLIENT)
+    change_tags(client, TagChanges(added=added))
+    return added
+
+
 def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
     """Add a tag to the owner's clients for whom `condition` holds; return how many did not have it."""
     chosen = select(literal(tag_id), Client.id).where(Client.owner_id == owner_id, condition)

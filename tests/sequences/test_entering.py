@@ -4,6 +4,7 @@ from datetime import datetime, time, timedelta
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,16 @@ def test_a_tag_lets_clients_enter_once(sequences: Sequences, user: User) -> None
     sequences.tag("lead", second)
     sequences.sweep(NOON + 9 * DAY)
     assert sequences.count_letters(sequence) == [1]
+
+
+def test_a_tag_added_on_the_page_of_a_client_starts_a_sequence(
+    sequences: Sequences, user: User, browser: FlaskClient
+) -> None:
+    client, _other = create_clients(user, 2)
+    sequence = sequences.create(days(0), trigger=Trigger.TAG, tag_id=sequences.tag("lead").id)
+    browser.post(f"/clients/{client.id}/tags", data={"tags": "Lead"})
+    sequences.sweep(NOON)
+    assert sequences.list_letters(*sequences.list_steps(sequence)) == [client.email]
 
 
 def test_clients_enter_again_after_the_chosen_time(sequences: Sequences, user: User) -> None:

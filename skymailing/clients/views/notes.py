@@ -27,7 +27,7 @@ def add_note(client_id: int) -> ResponseReturnValue:
         notes.add_note(client, text, utcnow())
     except UserError as error:
         db.session.rollback()
-        return render_profile(get_own(Client, client_id), text, explain(error))
+        return render_profile(get_own(Client, client_id), note=text, note_error=explain(error))
     db.session.commit()
     return back_to(client_id)
 

@@ -13,7 +13,7 @@ from skymailing.clients.activity import count_clicked_letters, counts_clicks, fi
 from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
 from skymailing.clients.places import find_enterable, list_places
-from skymailing.clients.tags import InvalidTag, find_tags, list_names
+from skymailing.clients.tags import InvalidTag, list_client_tags, list_names
 from skymailing.clients.timeline.events import group_by_day, list_events
 from skymailing.clients.timeline.kinds import Filter
 from skymailing.clients.topic_choices import list_states
@@ -54,10 +54,14 @@ def show(client_id: int) -> ResponseReturnValue:
     return render_profile(get_own(Client, client_id))
 
 
-def render_profile(client: Client, note: str = "", note_error: str = "") -> str:
-    """Return the page of a client; `note` is a note that could not be saved, and why."""
+def render_profile(
+    client: Client, *, note: str = "", note_error: str = "", new_tags: str = "", tag_error: str = ""
+) -> str:
+    """Return the page of a client, with a note or tags that could not be saved, and why."""
     suppressed = suppression.find_suppression(client.owner_id, client.email_key)
     topics = list_states(client.owner_id, client.email_key)
+    tags = list_client_tags(client)
+    present = {name for _id, name in tags}
     return render_template(
         "clients/show.html",
         client=client,
@@ -65,7 +69,10 @@ def render_profile(client: Client, note: str = "", note_error: str = "") -> str:
         note_error=note_error,
         note_max_length=NOTE_MAX_LENGTH,
         timezone=name_timezone(client.timezone, utcnow()) if client.timezone else "",
-        tags=find_tags([client.id]).get(client.id, []),
+        tags=tags,
+        known_tags=[name for name in list_names(client.owner_id) if name not in present],
+        new_tags=new_tags,
+        tag_error=tag_error,
         suppressed=suppressed,
         confirmed=find_later_confirmation(suppressed) if suppressed else None,
         topics=topics,

@@ -12,4 +12,5 @@ function suggest() {
 }
 
 field.addEventListener("input", suggest);
+field.closest("details")?.addEventListener("toggle", () => field.focus());
 suggest();

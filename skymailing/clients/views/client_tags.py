@@ -1,0 +1,54 @@
+"""Add tags to a client and remove them, on the client's page."""
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import login_required
+
+from skymailing.clients.tags import TagChanges, add_tags, change_tags, list_client_tags
+from skymailing.clients.views.blueprint import bp
+from skymailing.clients.views.profile import render_profile
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Client
+from skymailing.security import get_own
+from skymailing.web.error_texts import explain
+from skymailing.web.ids import read_id
+
+
+@bp.post("/<big:client_id>/tags")
+@login_required
+def add_client_tags(client_id: int) -> ResponseReturnValue:
+    """Add tags to a client."""
+    client = get_own(Client, client_id)
+    text = request.form.get("tags", "")
+    try:
+        added = add_tags(client, text)
+    except UserError as error:
+        return render_profile(client, new_tags=text, tag_error=explain(error))
+    db.session.commit()
+    if added:
+        flash(ngettext("%(num)d tag added.", "%(num)d tags added.", len(added)), "success")
+    else:
+        flash(_("No new tags: the client has them already."), "info")
+    return back_to(client_id)
+
+
+@bp.post("/<big:client_id>/tags/remove")
+@login_required
+def remove_client_tag(client_id: int) -> ResponseReturnValue:
+    """Remove a tag from a client; nothing happens if another window has already removed it."""
+    client = get_own(Client, client_id)
+    tag_id = read_id(request.form.get("tag"))
+    name = dict(list_client_tags(client)).get(tag_id)
+    if name is not None:
+        change_tags(client, TagChanges(removed=[tag_id]))
+        db.session.commit()
+        flash(_("Tag “%(name)s” removed.", name=name), "success")
+    return back_to(client_id)
+
+
+def back_to(client_id: int) -> ResponseReturnValue:
+    """Redirect to the tags of a client."""
+    return redirect(url_for("clients.show", client_id=client_id, _anchor="tags"))
