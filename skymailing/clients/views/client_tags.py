@@ -21,12 +21,13 @@ from skymailing.web.ids import read_id
 @login_required
 def add_client_tags(client_id: int) -> ResponseReturnValue:
     """Add tags to a client."""
-    client = get_own(Client, client_id)
+    client = get_own(Client, client_id, to_change=True)
     text = request.form.get("tags", "")
     try:
         added = add_tags(client, text)
     except UserError as error:
-        return render_profile(client, new_tags=text, tag_error=explain(error))
+        db.session.rollback()
+        return render_profile(get_own(Client, client_id), new_tags=text, tag_error=explain(error))
     db.session.commit()
     if added:
         flash(ngettext("%(num)d tag added.", "%(num)d tags added.", len(added)), "success")
@@ -39,7 +40,7 @@ def add_client_tags(client_id: int) -> ResponseReturnValue:
 @login_required
 def remove_client_tag(client_id: int) -> ResponseReturnValue:
     """Remove a tag from a client; nothing happens if another window has already removed it."""
-    client = get_own(Client, client_id)
+    client = get_own(Client, client_id, to_change=True)
     tag_id = read_id(request.form.get("tag"))
     name = dict(list_client_tags(client)).get(tag_id)
     if name is not None:
