@@ -9,16 +9,17 @@ from datetime import date, datetime
 
 from sqlalchemy import case, func, select, text
 
-from skymailing.db.pagination import BoundedCount
+from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client
-from skymailing.reports.aggregates import number_day
+from skymailing.reports.aggregates import count_seconds, number_day_of_seconds
 from skymailing.reports.periods import Period
 from skymailing.reports.queries import Figures
 
 # No index has the time at which clients were added. Their IDs ascend with it, so the newest are read.
 READ_LIMIT = 20_000
+TOTAL_LIMIT = 100_000  # counted in an index, which is faster
 MAX_DAILY_BARS = 62
 DAYS_PER_BAR = 7  # in longer periods
 EARLIER = -1  # the number of all days before the period and the one before it
@@ -81,27 +82,35 @@ def measure_growth(
     is_complete = newest.total.is_exact or first_read < offset
     is_before_complete = before is not None and (newest.total.is_exact or first_read == EARLIER)
     left = [figures.counts["unsubscribed"] + figures.counts["complaints"] for _day, figures in days]
+    has_today = period.since <= now.astimezone(period.zone).date() <= period.until
     measured = list(zip((day for day, _figures in days), added, left, strict=True))
     return Growth(
         BoundedCount(sum(added), is_exact=is_complete),
         sum(newest.counts.get(number, 0) for number in range(offset)) if is_before_complete else None,
         sum(left),
-        newest.total if period.since <= now.astimezone(period.zone).date() <= period.until else None,
+        _count_clients(owner_id, newest) if has_today else None,
         _draw_bars(measured[0 if is_complete else first_read - offset :], len(days)),
     )
 
 
 def _read_newest(owner_id: int, period: Period) -> NewestClients:
-    newest = select(Client.id, Client.created_at).where(Client.owner_id == owner_id)
+    at = Client.created_at
+    whole = func.substr(at, 1, len("2026-11-20 12:00:00")) if is_sqlite() else func.date_trunc("second", at)
+    # Computed once per client here, but again for each use if it were outside the limited subquery.
+    newest = select(Client.id, count_seconds(whole).label("seconds")).where(Client.owner_id == owner_id)
     read = newest.order_by(Client.id.desc()).limit(READ_LIMIT).subquery()
-    at = read.c.created_at
-    # `number_day` needs whole seconds.
-    seconds = func.substr(at, 1, len("2026-11-20 12:00:00")) if is_sqlite() else func.date_trunc("second", at)
-    day = case((at < period.begins_at, EARLIER), else_=number_day(period, seconds))
+    is_earlier = read.c.seconds < int(period.begins_at.timestamp())
+    day = case((is_earlier, EARLIER), else_=number_day_of_seconds(period, read.c.seconds))
     statement = select(day, func.count(), func.min(read.c.id)).group_by(text("1"))
     rows = db.session.execute(statement).all()
     oldest = min(rows, key=lambda row: row[2], default=None)
     return NewestClients({row[0]: row[1] for row in rows}, oldest[0] if oldest else None)
+
+
+def _count_clients(owner_id: int, newest: NewestClients) -> BoundedCount:
+    if newest.total.is_exact:
+        return newest.total
+    return count_up_to(select(Client).where(Client.owner_id == owner_id), TOTAL_LIMIT)
 
 
 def _draw_bars(days: list[tuple[date, int, int]], length: int) -> list[Bar]:

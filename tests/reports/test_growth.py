@@ -149,6 +149,18 @@ def test_of_very_many_clients_only_the_newest_are_counted(
     assert read(browser, "2026-11-01", "2026-11-10") is None  # older than all that are read
 
 
+@pytest.mark.one_engine
+def test_the_total_includes_clients_that_are_not_read(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(user, 6, utcnow())
+    today = f"{utcnow():%Y-%m-%d}"
+    monkeypatch.setattr(growth, "READ_LIMIT", 5)
+    assert read_numbers(browser, today, today)["Total now"] == "6"
+    monkeypatch.setattr(growth, "TOTAL_LIMIT", 5)
+    assert read_numbers(browser, today, today)["Total now"] == "5+"
+
+
 def test_one_statement_reads_a_limited_number_of_clients(browser: FlaskClient, user: User) -> None:
     add(user, 3, NOON)
     with record_statements() as statements:
