@@ -91,10 +91,22 @@ def day_key(period: Period) -> GroupKey:
 def number_day(period: Period, column: Any) -> ColumnElement[int]:
     """Return the number of the day in the period, from 0, in which the time in a column lies.
 
-    The times are in whole seconds, because databases round fractions, also up to the next day. The number is
-    computed from ranges of days of equal length, because not every database knows when days begin in a zone.
+    The times are in whole seconds, because databases round fractions, also up to the next day.
     """
-    at = cast(extract("epoch", column), BigInteger)
+    return number_day_of_seconds(period, count_seconds(column))
+
+
+def count_seconds(column: Any) -> ColumnElement[int]:
+    """Return the seconds since 1970 of the time in a column, which must be in whole seconds."""
+    return cast(extract("epoch", column), BigInteger)
+
+
+def number_day_of_seconds(period: Period, at: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the number of the day in the period for a time in seconds since 1970.
+
+    It is computed from ranges of days of equal length, because not every database knows when days begin in a
+    zone.
+    """
     return case(
         *((at < end, first + (at - start) // length) for first, start, end, length in period.uniform_ranges)
     )

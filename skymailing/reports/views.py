@@ -12,7 +12,7 @@ from skymailing.mailings import log_queries
 from skymailing.mailings.queries import find_default_tracking
 from skymailing.mailings.result_text import explain_cause, format_share
 from skymailing.models import AuditAction, DeliveryState, Mailing
-from skymailing.reports import export, queries
+from skymailing.reports import export, growth, queries
 from skymailing.reports.aggregates import Scope
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period, list_usual_periods
@@ -54,6 +54,8 @@ def index() -> str:
         report=report,
         before=before,
         earlier=queries.read_results(make_scope(mailing), before) if before else None,
+        growth=measure_growth(report) if report and not mailing else None,
+        growth_limit=growth.READ_LIMIT,
         query=query,
         arguments=arguments,
         usual_periods=list_usual_periods(get_user_zone(), clock.utcnow()),
@@ -85,6 +87,12 @@ def counts_clicks(mailing: Mailing | None, report: queries.Report) -> bool:
     return (
         mailing.track_clicks if mailing else bool(find_default_tracking(current_user.id).get("track_clicks"))
     )
+
+
+def measure_growth(report: queries.Report) -> growth.Growth | None:
+    """Return how the user's list has grown; None if that is unknown, or nothing has changed."""
+    measured = growth.measure_growth(current_user.id, report.period, report.days, clock.utcnow())
+    return None if measured is None or measured.is_empty else measured
 
 
 def make_scope(mailing: Mailing | None) -> Scope:
