@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from bs4 import Tag
 from flask.testing import FlaskClient
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-from skymailing.models import DeliveryState, User
+from skymailing.models import DeliveryState, RunInterval, User
 from skymailing.reports.periods import Period
 from skymailing.web.timezones import FIRST_YEAR
 from tests.mailings.pages import soup
@@ -88,3 +90,18 @@ def test_a_period_has_one_of_the_same_length_before_it() -> None:
     assert one_day.before == Period(date(2026, 3, 28), date(2026, 3, 28), zone)
     earliest = date(FIRST_YEAR, 1, 20)
     assert Period(earliest, earliest + timedelta(days=40), zone).before is None
+
+
+@pytest.mark.one_engine
+def test_a_mailing_that_counted_no_clicks_is_not_shown_with_zero(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    send(user, START, 3)
+    session.execute(update(RunInterval).values(clicked=2))
+    session.commit()
+    send(user, START - timedelta(days=1), 4)
+    page = soup(browser.get("/reports/?since=2026-11-16&until=2026-11-22"))
+    rows = [
+        [cell.get_text(strip=True) for cell in row.select("td")] for row in page.select("#mailings tbody tr")
+    ]
+    assert numbers == [["4", "0", "–"], ["3", "0", "2"]]
