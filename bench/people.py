@@ -86,6 +86,8 @@ class Person:
         headers = {"Cookie": self.cookie, "Accept": "text/html", "Accept-Language": "ru"}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
+            # Browsers send it, and the service requires it, since its public URL is https.
+            headers["Referer"] = f"https://127.0.0.1:{self.port}{path}"
         for is_last in (False, True):
             is_fresh = self.connection is None
             if self.connection is None:
@@ -107,7 +109,7 @@ class Person:
 
     def store_cookie(self, cookies: list[str]) -> None:
         for cookie in cookies:
-            if cookie.startswith("session="):
+            if cookie.partition("=")[0] == self.cookie.partition("=")[0]:
                 self.cookie = cookie.partition(";")[0]
 
     def disconnect(self) -> None:
