@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, Response, g, request
+from sqlalchemy import inspect
 from werkzeug.wsgi import ClosingIterator
 
 from skymailing.logs import context
@@ -36,9 +37,10 @@ def record_route(response: Response) -> Response:
     """Record the route, and the user if the view has loaded one, for the log line."""
     rule = request.url_rule
     ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, int)}
-    user = g.get("_login_user")
-    if user is not None and user.is_authenticated:
-        ids["user_id"] = user.id
+    # After a commit, reading the user's attributes would need the database, which may be gone by now.
+    user = inspect(g.get("_login_user"), raiseerr=False)
+    if user is not None and user.identity:
+        ids["user_id"] = user.identity[0]
     request.environ[ROUTE] = (rule.rule if rule else UNMATCHED, ids)
     return response
 

@@ -1,13 +1,16 @@
 """Test that each request and each job is logged in one line, with an ID chosen by the service."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from skymailing import queue
+from skymailing.extensions import db
 from skymailing.models import MailingState, User
 from tests.logs.conftest import Lines
 from tests.support.factories import MailingFactory, create_clients, due_mailing
@@ -49,6 +52,33 @@ def test_a_line_has_the_route_and_the_user_but_not_the_url(
     assert reset["route"] in ("/auth/reset/<token>", "(no such page)")
     for forbidden in ("anna", "some-token", "127.0.0.1"):
         assert forbidden not in lines.raw
+
+
+def test_the_line_of_a_request_that_has_committed_needs_no_database(
+    app: Flask, browser: FlaskClient, user: User, lines: Lines
+) -> None:
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    def note_commit(_connection: Any) -> None:
+        statements.clear()
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "commit", note_commit)
+    try:
+        response = browser.post("/clients/new", data={"email": "anna@example.org"})
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "commit", note_commit)
+    response.close()
+
+    assert response.status_code == 302
+    assert statements == []
+    assert lines.from_logger("skymailing.requests")[-1]["user_id"] == user.id
 
 
 def test_lines_logged_by_a_view_include_the_request_id(
