@@ -1,6 +1,6 @@
 """Query DNS with a short timeout; without a resolver, all queries after the first fail immediately.
 
-dnspython is imported by the first client: it takes 2.5 MB in each process, and few processes need it.
+dnspython is imported by the first client: it is large, and few processes need it.
 """
 
 from typing import TYPE_CHECKING

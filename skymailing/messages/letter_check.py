@@ -28,8 +28,8 @@ from skymailing.messages.starters import EXAMPLE_SITE
 from skymailing.models import Brand, Client, Message, MessagePicture, User
 from skymailing.web.urls import public_url, unsubscribe_url
 
-# What the editor shows already, next to the field or the block, or before its author has had a chance.
 MAX_PICTURES = 1_000  # whose sizes are added up
+# What the editor shows already, next to the field or the block, or before its author has had a chance.
 SHOWN_IN_EDITOR = frozenset({"subject_is_set", "size", "picture_texts", "postal_address"})
 
 

@@ -46,7 +46,7 @@ def local_time(
 ) -> Markup:
     """Return a <time> element in the reader's time zone; a dash for None.
 
-    The pattern is `d MMM y, HH:mm`. Babel takes seven times as long, and a page has up to fifty times.
+    The pattern is `d MMM y, HH:mm`. Babel takes longer, and a page has up to fifty times.
     """
     locale, reader_zone = get_locale(), get_user_zone()
     if moment is None or locale is None:

@@ -3,13 +3,12 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.auth.export.account import read_runs
 from skymailing.clock import utcnow
 from skymailing.mailings import click_devices
-from skymailing.models import Delivery, DeliveryState, Run, RunLink, User
+from skymailing.models import DeliveryState, Run, User
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.devices import Device, find_device
 from skymailing.tracking.folding import fold_hits
@@ -19,6 +18,7 @@ from tests.mailings.pages import soup
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
 from tests.tracking.mailbox import BROWSERS, PHONES
+from tests.tracking.runs import add_links, list_letter_ids
 
 NOW = utcnow().replace(microsecond=0)
 SAFARI = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/12.1 Mobile/15E148 Safari/604.1"
@@ -60,15 +60,12 @@ def test_a_hit_can_be_read_with_and_without_a_device() -> None:
 def run(session: Session, user: User) -> Run:
     mailing = MailingFactory.create(owner=user, track_clicks=True)
     run = create_run(mailing, {DeliveryState.SENT: 12}, track_clicks=True)
-    for number in range(1, 6):
-        session.add(RunLink(run_id=run.id, number=number, url=f"https://shop.example/{number}"))
-    session.flush()
-    return run
+    return add_links(session, run)
 
 
 @pytest.fixture
 def letters(session: Session, run: Run) -> list[int]:
-    return list(session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).order_by(Delivery.id)))
+    return list_letter_ids(session, run)
 
 
 def click(run: Run, letter: int, number: int, later: int, device: Device) -> None:

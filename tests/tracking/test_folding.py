@@ -14,7 +14,6 @@ from skymailing.caching.folds import START_FOLD
 from skymailing.clock import utcnow
 from skymailing.models import (
     Click,
-    Delivery,
     DeliveryState,
     Engagement,
     OpenTracking,
@@ -31,6 +30,7 @@ from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
+from tests.tracking.runs import add_links, list_letter_ids
 
 NOW = utcnow().replace(microsecond=0)
 FOLDS = f"{HITS}:folds"
@@ -43,15 +43,12 @@ def run(session: Session, user: User) -> Run:
     run = create_run(
         MailingFactory.create(owner=user), {DeliveryState.SENT: 10}, track_opens=OpenTracking.DAY
     )
-    for number in range(1, 6):
-        session.add(RunLink(run_id=run.id, number=number, url=f"https://shop.example/{number}"))
-    session.flush()
-    return run
+    return add_links(session, run)
 
 
 @pytest.fixture
 def letters(session: Session, run: Run) -> list[int]:
-    return list(session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).order_by(Delivery.id)))
+    return list_letter_ids(session, run)
 
 
 @pytest.fixture

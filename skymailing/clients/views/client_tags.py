@@ -1,6 +1,6 @@
 """Add tags to a client and remove them, on the client's page."""
 
-from flask import flash, redirect, request, url_for
+from flask import flash, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -8,7 +8,7 @@ from flask_login import login_required
 
 from skymailing.clients.tags import TagChanges, add_tags, change_tags, list_client_tags
 from skymailing.clients.views.blueprint import bp
-from skymailing.clients.views.profile import render_profile
+from skymailing.clients.views.profile import back_to, render_profile
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
@@ -33,7 +33,7 @@ def add_client_tags(client_id: int) -> ResponseReturnValue:
         flash(ngettext("%(num)d tag added.", "%(num)d tags added.", len(added)), "success")
     else:
         flash(_("No new tags: the client has them already."), "info")
-    return back_to(client_id)
+    return back_to(client_id, "tags")
 
 
 @bp.post("/<big:client_id>/tags/remove")
@@ -47,9 +47,4 @@ def remove_client_tag(client_id: int) -> ResponseReturnValue:
         change_tags(client, TagChanges(removed=[tag_id]))
         db.session.commit()
         flash(_("Tag “%(name)s” removed.", name=name), "success")
-    return back_to(client_id)
-
-
-def back_to(client_id: int) -> ResponseReturnValue:
-    """Redirect to the tags of a client."""
-    return redirect(url_for("clients.show", client_id=client_id, _anchor="tags"))
+    return back_to(client_id, "tags")

@@ -1,13 +1,13 @@
 """Add notes to a client's timeline, delete them, and undo that."""
 
-from flask import redirect, request, url_for
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import login_required
 
 from skymailing.clients import notes
 from skymailing.clients.views.blueprint import bp
-from skymailing.clients.views.profile import render_profile
+from skymailing.clients.views.profile import back_to, render_profile
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -29,12 +29,7 @@ def add_note(client_id: int) -> ResponseReturnValue:
         db.session.rollback()
         return render_profile(get_own(Client, client_id), note=text, note_error=explain(error))
     db.session.commit()
-    return back_to(client_id)
-
-
-def back_to(client_id: int) -> ResponseReturnValue:
-    """Redirect to the timeline of a client."""
-    return redirect(url_for("clients.show", client_id=client_id, _anchor="timeline"))
+    return back_to(client_id, "timeline")
 
 
 @bp.post("/notes/<big:note_id>/delete")
@@ -46,7 +41,7 @@ def delete_note(note_id: int) -> ResponseReturnValue:
     notes.delete_note(note, utcnow())
     db.session.commit()
     flash_undo(_("Note deleted."), url_for("clients.restore_note", note_id=note_id))
-    return back_to(client_id)
+    return back_to(client_id, "timeline")
 
 
 @bp.post("/notes/<big:note_id>/undo")
@@ -57,4 +52,4 @@ def restore_note(note_id: int) -> ResponseReturnValue:
     client_id = note.client_id
     notes.restore_note(note)
     db.session.commit()
-    return back_to(client_id)
+    return back_to(client_id, "timeline")

@@ -89,6 +89,11 @@ def render_profile(
     )
 
 
+def back_to(client_id: int, anchor: str) -> ResponseReturnValue:
+    """Redirect to a part of a client's page."""
+    return redirect(url_for("clients.show", client_id=client_id, _anchor=anchor))
+
+
 def make_interest_context(client: Client) -> dict[str, Any]:
     """Return how active the client is, and how much the client has bought."""
     known = counts_clicks(current_user.id)
