@@ -7,7 +7,8 @@
 #   make lock    update requirements.lock after a change to requirements.txt
 #   make release install what a production host needs, see docs/operations.md
 #   make soak    long tests: kill -9 a hundred times, outages that last days, a gigabyte in one line of an import,
-#                50 users clicking while letters are sent, real Exim and Postfix that limit the rate
+#                50 users clicking while letters are sent, real Exim and Postfix that limit the rate, the verdicts of
+#                an installed SpamAssassin
 #   make audit   known vulnerabilities of dependencies (if the index has them), unsafe patterns, secrets in
 #                the repository; 15 seconds. Without a network the first check is skipped with a message
 #   make screenshots  screenshots for README and docs, from the demo's data
