@@ -81,8 +81,13 @@ class Ledger:
 
     @property
     def undelivered(self) -> int:
-        """The number of letters that were not sent, may not have been sent, or were returned."""
-        return self.done - self.counts[DeliveryState.SENT] + self.run.returned
+        """The number of letters that were refused or returned, or that may not have arrived."""
+        return self.counts[DeliveryState.FAILED] + self.unknown + self.run.returned
+
+    @property
+    def not_sent(self) -> int:
+        """The number of letters that were never given to a mail server."""
+        return self.done - self.counts[DeliveryState.SENT] - self.counts[DeliveryState.FAILED] - self.unknown
 
     @property
     def percent(self) -> int:

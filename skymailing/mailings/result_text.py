@@ -43,7 +43,7 @@ MEASURE_TEXTS: dict[str, Any] = {
 # The numbers of breakdowns and reports.
 NUMBER_TEXTS: dict[str, Any] = {
     "sent": lazy_pgettext("report", "Sent"),
-    "unsent": lazy_pgettext("report", "Not sent"),
+    "unsent": lazy_gettext("Refused or not sent"),
     "returned": lazy_gettext("Returned later"),
     "complaints": lazy_gettext("Spam complaints"),
     "unsubscribed": lazy_pgettext("report", "Unsubscribed"),
@@ -93,7 +93,7 @@ def _format(value: float, currency: str) -> str:
 
 
 def explain_cause(cause: Cause) -> str:
-    """Return why letters were not delivered."""
+    """Return why letters were not delivered or not sent."""
     return str(CAUSE_TEXTS[cause.name])
 
 

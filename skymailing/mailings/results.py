@@ -13,18 +13,22 @@ from skymailing.mailings.queries import Ledger
 from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
 from skymailing.purchases.queries import Revenue, sum_of_run
 
-# The final states of unsent letters, except failed ones, which have their own reasons.
-UNSENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.UNKNOWN)
+# The final states of letters that were never given to a mail server.
+NOT_SENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 RETURNED = "returned"
 MAX_REPLIES = 1_000  # different replies that are sorted into reasons; each of the rest concerns few letters
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A reason why letters were not delivered: a RefusalReason, a DeliveryState or RETURNED."""
+    """A reason why letters were not delivered or not sent: a RefusalReason, a DeliveryState or RETURNED."""
 
     name: str
     count: int
+
+    @property
+    def prevented_sending(self) -> bool:
+        return self.name in NOT_SENT
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Results:
     complaints: int
     clicked: int
     unsubscribed: int
+    tracked: int = 0  # the delivered letters whose clicks are counted
     causes: list[Cause] = field(default_factory=list)
     # There were more refusals than failed letters, so the causes are in proportion to the refusals.
     is_estimate: bool = False
@@ -50,29 +55,44 @@ class Results:
 
     @property
     def undelivered(self) -> int:
-        return sum(cause.count for cause in self.causes)
+        """Letters that were refused or returned, or that may not have arrived."""
+        return sum(cause.count for cause in self.causes if not cause.prevented_sending)
+
+    @property
+    def not_sent(self) -> int:
+        """Letters that were never given to a mail server, because of their recipients or their mailing."""
+        return sum(cause.count for cause in self.causes if cause.prevented_sending)
 
     @property
     def total(self) -> int:
         """All letters: the planned ones, or more in a period in which letters of earlier runs were sent."""
-        return max(self.planned, self.delivered + self.undelivered)
+        return max(self.planned, self._ended)
 
     @property
     def open(self) -> int:
-        return self.total - self.delivered - self.undelivered
+        return self.total - self._ended
+
+    @property
+    def _ended(self) -> int:
+        return self.delivered + self.undelivered + self.not_sent
 
 
 def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> Results:
-    """Return the results for counts by name, as reports have them, and refusals by reason."""
+    """Return the results for counts by name (`SUMS` of reports), and refusals by reason."""
     failed, refused = counts["failed"], sum(refusals.values())
     shares = _distribute(failed, refusals)
     causes = [Cause(reason.value, shares[reason]) for reason in RefusalReason]
-    causes += [Cause(state.value, counts[state.value]) for state in UNSENT]
+    causes += [Cause(state.value, counts[state.value]) for state in (*NOT_SENT, DeliveryState.UNKNOWN)]
     causes.append(Cause(RETURNED, counts["returned"]))
     causes = sorted((cause for cause in causes if cause.count), key=lambda cause: -cause.count)
     later: dict[str, Any] = {name: counts[name] for name in LATER_COUNTS}
     return Results(
-        counts["planned"], counts["sent"], **later, causes=causes, is_estimate=refused > failed > 0
+        counts["planned"],
+        counts["sent"],
+        **later,
+        tracked=max(0, counts["tracked"]),
+        causes=causes,
+        is_estimate=refused > failed > 0,
     )
 
 
@@ -81,7 +101,8 @@ def sum_up_run(ledger: Ledger) -> Results:
     refusals = count_run_refusals(ledger.run.id) if ledger[DeliveryState.FAILED] else {}
     later = {name: getattr(ledger.run, name) for name in LATER_COUNTS}
     states = {state.value: count for state, count in ledger.counts.items()}
-    results = sum_up({"planned": ledger.planned} | states | later, refusals)
+    tracked = ledger[DeliveryState.SENT] - ledger.run.returned if ledger.run.track_clicks else 0
+    results = sum_up({"planned": ledger.planned, "tracked": tracked} | states | later, refusals)
     return replace(results, sales=sum_of_run(ledger.run.id))
 
 

@@ -127,6 +127,8 @@ class ReportDay(ReportedCounts, Model):
     mailing_id: Mapped[int]
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # Letters of runs that count clicks: sent less returned. NULL if an earlier version added up the day.
+    tracked: Mapped[int | None] = mapped_column(BigInteger)
     # As JSON: [seconds from a run's start, letters sent], and [code, words, failed attempts].
     times: Mapped[str] = mapped_column(Text)
     reasons: Mapped[str] = mapped_column(Text)

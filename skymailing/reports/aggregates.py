@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, extract, func, or_, select, text
+from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, extract, func, or_, select, text
 from sqlalchemy.orm import Session, scoped_session
 
-from skymailing.models import REPORTED_COUNTS, Outcome, RunAnswer, RunInterval, User
+from skymailing.models import REPORTED_COUNTS, Outcome, Run, RunAnswer, RunInterval, User
 from skymailing.reports.periods import Period
 
 INTERVALS = RunInterval.__table__
+# What is added up: all reported counts, and the letters of runs that count clicks, sent less returned.
+SUMS = (*REPORTED_COUNTS, "tracked")
 # Percentiles of the time from a run's start until a letter was sent.
 MEDIAN, P95 = 50, 95
 
@@ -117,9 +119,13 @@ def mailing_key(table: CountsTable) -> ColumnElement[int]:
     return table.mailing_id  # type: ignore[return-value]  # a column of the model
 
 
-def sum_columns() -> list[ColumnElement[int]]:
-    """Return the sum of each counted column."""
-    return [func.sum(INTERVALS.c[name]) for name in REPORTED_COUNTS]
+def select_sums(selection: Selection, *keys: Any) -> Select[Any]:
+    """Select the keys, by which the statement still has to be grouped, and the sums in the order of SUMS."""
+    delivered = INTERVALS.c.sent - INTERVALS.c.returned
+    tracked = func.sum(case((Run.track_clicks, delivered), else_=0))
+    counted = (func.sum(INTERVALS.c[name]) for name in REPORTED_COUNTS)
+    sums = select(*keys, *counted, tracked).join_from(RunInterval, Run, Run.id == RunInterval.run_id)
+    return sums.where(selection.condition(RunInterval))
 
 
 def read_aggregates(
@@ -130,9 +136,9 @@ def read_aggregates(
     if not selection.ranges:
         return aggregates
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
-    counted = select(key(RunInterval), *sum_columns()).where(selection.condition(RunInterval))
+    counted = select_sums(selection, key(RunInterval))
     for value, *counts in database.execute(counted.group_by(text("1"))):
-        by_name = {name: int(count) for name, count in zip(REPORTED_COUNTS, counts, strict=True)}
+        by_name = {name: int(count) for name, count in zip(SUMS, counts, strict=True)}
         aggregates[value] = Aggregate(Counter(by_name))
     sent = (
         select(key(RunInterval), RunInterval.elapsed, func.sum(RunInterval.sent))

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.extensions import db
-from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval, User
+from skymailing.models import ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
 from skymailing.reports.aggregates import (
+    SUMS,
     Aggregate,
     Database,
     Scope,
@@ -134,4 +135,4 @@ def _make_row(owner_id: int, mailing_id: int, day: TimeRange, aggregate: Aggrega
         "ends_at": day[1],
         "times": json.dumps(list(aggregate.times.items())),
         "reasons": json.dumps(reasons, ensure_ascii=False),
-    } | {name: aggregate.counts[name] for name in REPORTED_COUNTS}
+    } | {name: aggregate.counts[name] for name in SUMS}

@@ -21,14 +21,15 @@ def export_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
     sales = read_sales_by_day(scope, period)
     currencies = list_currencies(sales)
     sold = ("orders", *(f"revenue_{currency}" for currency in currencies)) if currencies else ()
-    yield ("day", "begins_at", "mailing_id", "mailing", *REPORTED_COUNTS, *sold)
+    yield ("day", "begins_at", "mailing_id", "mailing", *REPORTED_COUNTS, *sold, "tracked")
     starts = {
         day: (day.isoformat(), format_time(begins_at))
         for day, (begins_at, _ends_at) in zip(period.days, period.day_bounds, strict=True)
     }
     for row in list_days_of_mailings(scope, period, sales):
         cells = write_cells(row.sales, currencies)
-        yield (*starts[row.day], row.mailing_id, row.name, *row.counts.values(), *cells)
+        counts = (row.counts[name] for name in REPORTED_COUNTS)
+        yield (*starts[row.day], row.mailing_id, row.name, *counts, *cells, row.counts["tracked"])
 
 
 def export_report(report: Report) -> dict[str, Any]:

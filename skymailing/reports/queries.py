@@ -9,20 +9,21 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.ledger.run_counts import ELLIPSIS
 from skymailing.extensions import db
-from skymailing.mailings.results import UNSENT, Results, sort_refusals, sum_up
-from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
+from skymailing.mailings.results import NOT_SENT, Results, sort_refusals, sum_up
+from skymailing.models import Mailing, ReportDay, RunInterval
 from skymailing.purchases.queries import Revenue, Sales
 from skymailing.reports import rollup_queries
 from skymailing.reports.aggregates import (
     MEDIAN,
     P95,
+    SUMS,
     Aggregate,
     Scope,
     Selection,
     day_key,
     mailing_key,
     read_aggregates,
-    sum_columns,
+    select_sums,
 )
 from skymailing.reports.periods import Period
 from skymailing.reports.rollup_queries import Rollups
@@ -36,14 +37,14 @@ IDS_PER_STATEMENT = 500
 class Figures:
     """The figures for a period, a day or a mailing; `median` and `p95` are seconds from a run's start."""
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REPORTED_COUNTS, 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUMS, 0))
     median: int | None = None
     p95: int | None = None
 
     @classmethod
     def of(cls, aggregate: Aggregate) -> "Figures":
         """Return the figures of an aggregate."""
-        counts = {name: aggregate.counts[name] for name in REPORTED_COUNTS}
+        counts = {name: aggregate.counts[name] for name in SUMS}
         return cls(counts, aggregate.percentile(MEDIAN), aggregate.percentile(P95))
 
     @property
@@ -53,9 +54,19 @@ class Figures:
         return self.counts["attempts"] / letters if letters else None
 
     @property
-    def unsent(self) -> int:
-        """Letters that ended without being sent, as far as is known."""
-        return self.counts["failed"] + sum(self.counts[state.value] for state in UNSENT)
+    def refused(self) -> int:
+        """Letters that were given to a mail server, and refused or perhaps not received."""
+        return self.counts["failed"] + self.counts["unknown"]
+
+    @property
+    def not_sent(self) -> int:
+        """Letters that were never given to a mail server."""
+        return sum(self.counts[state.value] for state in NOT_SENT)
+
+    @property
+    def counts_clicks(self) -> bool:
+        """Whether clicks were counted: in letters of this time, or in earlier ones."""
+        return bool(self.counts["tracked"] or self.counts["clicked"])
 
     @property
     def is_empty(self) -> bool:
@@ -132,7 +143,7 @@ def _read_days(scope: Scope, period: Period, rollups: Rollups) -> tuple[Mapping[
 
 
 def _sum_up(total: Aggregate) -> Results:
-    counts = {name: total.counts[name] for name in REPORTED_COUNTS}
+    counts = {name: total.counts[name] for name in SUMS}
     return sum_up(
         counts, sort_refusals((words, count) for (_code, words), count in total.reasons.most_common())
     )
@@ -187,15 +198,15 @@ def list_days_of_mailings(scope: Scope, period: Period, sales: SalesByDay) -> It
     """Yield each mailing for each day on which it has any counts or sales."""
     keys = (day_key(period)(RunInterval), RunInterval.mailing_id)
     selection = Selection(scope, [(period.begins_at, period.ends_at)])
-    statement = select(*keys, *sum_columns()).where(selection.condition(RunInterval))
+    statement = select_sums(selection, *keys)
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
     counted = {
-        (number, mailing_id): dict(zip(REPORTED_COUNTS, map(int, sums), strict=True))
+        (number, mailing_id): dict(zip(SUMS, map(int, sums), strict=True))
         for number, mailing_id, *sums in db.session.execute(statement.group_by(text("1, 2")))
     }
     keys_found = sorted({key for key, counts in counted.items() if any(counts.values())} | sales.keys())
     names = dict(_read_names(sorted({mailing_id for _number, mailing_id in keys_found})))
-    nothing = dict.fromkeys(REPORTED_COUNTS, 0)
+    nothing = dict.fromkeys(SUMS, 0)
     for key in keys_found:
         number, mailing_id = key
         if mailing_id in names:

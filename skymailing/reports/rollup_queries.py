@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, literal, literal_column, select
 
 from skymailing.extensions import db
-from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval
-from skymailing.reports.aggregates import Aggregate, Scope, TimeRange, day_key
+from skymailing.models import ReportDay, RunInterval
+from skymailing.reports.aggregates import SUMS, Aggregate, Scope, TimeRange, day_key
 from skymailing.reports.periods import Period
 
 ALL_MAILINGS = 0  # the ID in the row that counts all mailings together
@@ -47,7 +47,7 @@ def read_rollups(scope: Scope, period: Period) -> Rollups:
     )
     fresh_days, days = set(), []
     for row in db.session.execute(rollups.union_all(_select_fresh_days(scope.owner_id, period))):
-        if row.is_fresh:
+        if row.is_fresh or row.tracked is None:
             fresh_days.add(row.begins_at)
         else:
             days.append(row)
@@ -93,16 +93,14 @@ def single_mailing_condition(scope: Scope, starts: Iterable[datetime]) -> Column
 
 def _list_columns() -> list[Any]:
     table = ReportDay.__table__.c
-    plain = [
-        table[name] for name in ("begins_at", "ends_at", "mailing_id", *REPORTED_COUNTS, "times", "reasons")
-    ]
+    plain = [table[name] for name in ("begins_at", "ends_at", "mailing_id", *SUMS, "times", "reasons")]
     return [*plain, literal(0).label("is_fresh")]
 
 
 def _select_fresh_days(owner_id: int, period: Period) -> Select[Any]:
     """Select one time in each day that has fresh intervals, with the same columns as rollups."""
     at = func.min(RunInterval.begins_at)
-    zeros = [literal(0) for _name in ("mailing_id", *REPORTED_COUNTS)]
+    zeros = [literal(0) for _name in ("mailing_id", *SUMS)]
     statement = select(at, at, *zeros, literal(""), literal(""), literal(1)).where(
         IS_FRESH,
         RunInterval.owner_id == owner_id,
@@ -125,7 +123,7 @@ def _join_adjacent(ranges: list[TimeRange]) -> list[TimeRange]:
 def _parse(row: Row[Any]) -> Aggregate:
     values = row._mapping
     return Aggregate(
-        Counter({name: values[name] for name in REPORTED_COUNTS}),
+        Counter({name: values[name] for name in SUMS}),
         Counter(dict(json.loads(values["times"]))),
         Counter({(code, words): attempts for code, words, attempts in json.loads(values["reasons"])}),
     )

@@ -12,7 +12,7 @@ from skymailing.mailings import log_queries
 from skymailing.mailings.queries import find_default_tracking
 from skymailing.mailings.result_text import explain_cause, format_share
 from skymailing.models import AuditAction, DeliveryState, Mailing
-from skymailing.reports import export, growth, queries
+from skymailing.reports import clicks, export, growth, queries
 from skymailing.reports.aggregates import Scope
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period, list_usual_periods
@@ -62,6 +62,7 @@ def index() -> str:
         states=list(STATE_TONES),
         tones={state.value: tone for state, tone in STATE_TONES.items()},
         counts_clicks=counts_clicks(mailing, report) if report else False,
+        clicks=clicks.read_clicks(make_scope(mailing), period) if has_clicks(report) and period else None,
         explain_cause=explain_cause,
         format_share=format_share,
     )
@@ -82,11 +83,15 @@ def csv() -> Response:
 
 def counts_clicks(mailing: Mailing | None, report: queries.Report) -> bool:
     """Return whether clicks are counted in the mailing, or in the user's newest one."""
-    if report.totals.counts["clicked"]:
+    if report.totals.counts_clicks:
         return True
     return (
         mailing.track_clicks if mailing else bool(find_default_tracking(current_user.id).get("track_clicks"))
     )
+
+
+def has_clicks(report: queries.Report | None) -> bool:
+    return report is not None and bool(report.totals.counts["clicked"])
 
 
 def measure_growth(report: queries.Report) -> growth.Growth | None:

@@ -24,9 +24,9 @@ def test_hours_are_those_of_the_readers_time_zone(app: Flask, user: User, browse
             add_later_counts(db.session.connection(), later, start + timedelta(hours=hours))
         db.session.commit()
     assert read_table(soup(browser.get(path_of(run))), "hour") == {
-        "22 Nov 2026, 15:00": {"Sent": "3", "Not sent": "1", "Unsubscribed": "1"},
-        "22 Nov 2026, 16:00": {"Sent": "–", "Not sent": "–", "Unsubscribed": "1"},
-        "26 Nov 2026, 19:00": {"Sent": "–", "Not sent": "–", "Unsubscribed": "1"},
+        "22 Nov 2026, 15:00": {"Sent": "3", "Refused or not sent": "1", "Unsubscribed": "1"},
+        "22 Nov 2026, 16:00": {"Sent": "–", "Refused or not sent": "–", "Unsubscribed": "1"},
+        "26 Nov 2026, 19:00": {"Sent": "–", "Refused or not sent": "–", "Unsubscribed": "1"},
     }
 
 

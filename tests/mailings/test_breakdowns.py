@@ -35,7 +35,7 @@ from tests.support.factories import MailingFactory, create_run, create_tested_ru
 DOMAINS = ("mail.example",) * 4 + ("small.example",) * 2
 TITLES = {
     "sent": "Sent",
-    "unsent": "Not sent",
+    "unsent": "Refused or not sent",
     "returned": "Returned later",
     "complaints": "Spam complaints",
     "unsubscribed": "Unsubscribed",
@@ -109,7 +109,7 @@ def test_each_mailbox_provider_has_all_numbers_with_their_shares(
     assert read_table(soup(browser.get(path_of(run))), "domain") == {
         "mail.example": {
             "Sent": "4",
-            "Not sent": "–",
+            "Refused or not sent": "–",
             "Returned later": "1 25%",
             "Spam complaints": "1 33.3%",
             "Clicked": "2 66.7%",
@@ -117,7 +117,7 @@ def test_each_mailbox_provider_has_all_numbers_with_their_shares(
         },
         "small.example": {
             "Sent": "1",
-            "Not sent": "1 50%",
+            "Refused or not sent": "1 50%",
             "Returned later": "–",
             "Spam complaints": "–",
             "Clicked": "–",
@@ -192,8 +192,8 @@ def test_results_are_shown_for_the_segments_and_tags_of_the_audience(
     click(session, run, *letters[:4])
     page = soup(browser.get(path_of(run)))
     assert read_table(page, "part") == {
-        "Omsk": {"Sent": "3", "Not sent": "–", "Clicked": "3 100%"},
-        "Wholesale": {"Sent": "3", "Not sent": "1 25%", "Clicked": "2 66.7%"},
+        "Omsk": {"Sent": "3", "Refused or not sent": "–", "Clicked": "3 100%"},
+        "Wholesale": {"Sent": "3", "Refused or not sent": "1 25%", "Clicked": "2 66.7%"},
     }
 
 
@@ -247,7 +247,7 @@ def test_hours_are_kept_when_the_details_are_removed(
     assert page.select("#details-removed")
     assert not page.select("#by-domain")
     (row,) = read_table(page, "hour").values()
-    assert row == {"Sent": "5", "Not sent": "1"}
+    assert row == {"Sent": "5", "Refused or not sent": "1"}
 
 
 def test_numbers_that_take_too_long_are_left_out(

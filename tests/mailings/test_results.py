@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery.smtp.reasons import RefusalReason
 from skymailing.mailings.result_text import CAUSE_TEXTS, format_share
-from skymailing.mailings.results import RETURNED, UNSENT, Cause, sum_up
+from skymailing.mailings.results import NOT_SENT, RETURNED, Cause, sum_up
 from skymailing.models import (
     LATER_COUNTS,
-    REPORTED_COUNTS,
     DeliveryState,
     MailingState,
     Outcome,
@@ -22,6 +21,7 @@ from skymailing.models import (
     RunState,
     User,
 )
+from skymailing.reports.aggregates import SUMS
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 
@@ -32,7 +32,7 @@ FULL, DEAD, SPAM = RefusalReason.FULL_MAILBOX, RefusalReason.NO_ADDRESS, Refusal
 
 
 def count(**counts: int) -> dict[str, int]:
-    return dict.fromkeys(REPORTED_COUNTS, 0) | counts
+    return dict.fromkeys(SUMS, 0) | counts
 
 
 def list_causes(page: Tag) -> list[str]:
@@ -43,7 +43,8 @@ def test_results_add_up() -> None:
     results = sum_up(
         count(planned=20, sent=12, failed=3, suppressed=2, unknown=1, returned=2), Counter({FULL: 2, DEAD: 1})
     )
-    assert (results.delivered, results.undelivered, results.total, results.open) == (10, 8, 20, 2)
+    assert (results.delivered, results.undelivered, results.not_sent) == (10, 6, 2)
+    assert (results.total, results.open) == (20, 2)
     assert {cause.name: cause.count for cause in results.causes} == {
         "full-mailbox": 2,
         "no-address": 1,
@@ -82,7 +83,7 @@ def test_a_period_can_have_more_results_than_planned_letters() -> None:
 
 
 def test_every_cause_has_a_text() -> None:
-    assert set(CAUSE_TEXTS) == {*RefusalReason, *UNSENT, RETURNED}
+    assert set(CAUSE_TEXTS) == {*RefusalReason, *NOT_SENT, DeliveryState.UNKNOWN, RETURNED}
     assert Cause(RETURNED, 1).name not in {*RefusalReason, *DeliveryState}
 
 
@@ -117,8 +118,8 @@ def test_a_run_is_summed_up_in_words_and_its_ledger_is_folded(
     assert "Sent 5 of 10" in get_main_text(response)
     assert list_causes(page) == [
         "mailbox full: 2",
-        "unsubscribed or excluded before sending: 2",
         "address does not exist: 1",
+        "unsubscribed or excluded before sending: 2",
     ]
     (ledger,) = page.select("details#all-numbers")
     assert "open" not in ledger.attrs
@@ -167,7 +168,7 @@ def test_reactions_are_shown_with_their_shares(browser: FlaskClient, run: Run, s
         assert part in text, part
     assert "returned later: 1" in list_causes(soup(page))
     listed = get_main_text(browser.get("/mailings/"))
-    assert "5 of 10 sent, 6 not delivered, 50% clicked" in listed, "the same numbers"
+    assert "5 of 10 sent, 4 not delivered, 2 not sent, 50% clicked" in listed, "the same numbers"
     assert set(LATER_COUNTS) == {"clicked", "unsubscribed", "complaints", "returned"}
 
 

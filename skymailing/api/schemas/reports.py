@@ -11,6 +11,10 @@ from skymailing.mailings.breakdowns import NUMBERS
 from skymailing.models import MAX_VARIANTS, REPORTED_COUNTS, Decision, WinnerBy
 
 FIGURES: dict[str, Any] = {name: fields.Integer(required=True) for name in REPORTED_COUNTS} | {
+    "tracked": fields.Integer(
+        required=True,
+        metadata={"description": "Letters of mailings that count clicks: sent less returned"},
+    ),
     "attempts_per_letter": fields.Float(required=True, allow_none=True),
     "median_seconds": fields.Integer(
         required=True,
