@@ -29,7 +29,7 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client
+from skymailing.models import Client, Origin
 from skymailing.quotas.checks import LimitReached, count_up_to, select_clients
 from skymailing.settings.quotas import quota_settings
 
@@ -133,7 +133,7 @@ def save_batch(owner_id: int, rows: Sequence[ClientRow | UserError], now: dateti
         seen[row.email_key] = earlier.merge(row) if earlier else row
     changed = [row for key, row in seen.items() if key not in known or known[key].lacks(row)]
     if changed:
-        upsert_clients(owner_id, changed, now)
+        upsert_clients(owner_id, changed, now, Origin.PROGRAM)
         tag_clients(owner_id, changed)
         learn_types(owner_id, changed)
     ids = {key: client.id for key, client in known.items()}

@@ -231,6 +231,8 @@ def _serialize(client: Client) -> dict[str, Any]:
         "comment": client.comment,
         "timezone": client.timezone,
         "attributes": client.attributes,
+        "origin": client.origin,
+        "origin_id": client.origin_id,
         "created_at": client.created_at.isoformat(),
     }
 
@@ -238,6 +240,7 @@ def _serialize(client: Client) -> dict[str, Any]:
 def _deserialize(owner_id: int, values: dict[str, Any]) -> Client:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
-    # Deletions stored by earlier versions have no time zone.
-    timezone = values.get("timezone", "")
-    return Client(owner_id=owner_id, created_at=created_at, timezone=timezone, **named)
+    # Deletions stored by earlier versions have no time zone and no origin.
+    named |= {"timezone": values.get("timezone", "")}
+    named |= {name: values.get(name) for name in ("origin", "origin_id")}
+    return Client(owner_id=owner_id, created_at=created_at, **named)

@@ -15,7 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, ConsentKind
+from skymailing.models import Client, ConsentKind, Origin
 from skymailing.quotas.checks import require_room, select_clients
 from skymailing.settings.quotas import quota_settings
 
@@ -38,14 +38,20 @@ class ClientValues:
     attributes: Sequence[tuple[str, str]] = ()
     tags: TagChanges = field(default_factory=TagChanges)
 
+    @classmethod
+    def of(cls, client: Client) -> "ClientValues":
+        """Return the present values of a client, without changes of tags."""
+        attributes = list(client.attributes.items())
+        return cls(client.email, client.full_name, client.comment, client.timezone, attributes)
 
-def create_client(owner_id: int, values: ClientValues) -> Client:
+
+def create_client(owner_id: int, values: ClientValues, origin: Origin = Origin.HAND) -> Client:
     """Create a client and return it.
 
     Raises InvalidEmail, InvalidValue, InvalidTag, DuplicateClient or LimitReached.
     """
     require_room("client_limit", select_clients(owner_id), quota_settings().clients)
-    client = Client(owner_id=owner_id)
+    client = Client(owner_id=owner_id, origin=origin)
     with reject_duplicates():
         assign_values(client, values)
         db.session.add(client)

@@ -41,7 +41,7 @@ from skymailing.db import leases
 from skymailing.db.engine import StopCheck
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
+from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState, Origin
 from skymailing.quotas.checks import count_up_to
 from skymailing.settings.quotas import quota_settings
 from skymailing.web.error_texts import explain
@@ -161,7 +161,7 @@ def import_batch(target: Target, lease: datetime, batch: Batch) -> datetime:
     suppressed = [row for row in rows if isinstance(row, SuppressedRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)] + list_unknown_zones(batch.records, rows)
     document = batch.document if rows is batch.rows else write_document(valid)
-    created = upsert_document(owner_id, document, now)
+    created = upsert_document(owner_id, document, now, Origin.IMPORT, target.import_id)
     target.client_limit.use(created)
     tag_clients(owner_id, valid)
     learn_types(owner_id, valid)

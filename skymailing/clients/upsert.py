@@ -12,21 +12,21 @@ from skymailing.db.engine import insert_into
 from skymailing.db.json_rows import read_rows, write_rows
 from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
-from skymailing.models import Client
+from skymailing.models import Client, Origin
 
 CLIENTS = cast(Table, Client.__table__)
 # The order is that of ClientRow's first fields.
 TEXTS = ("email", "email_key", "full_name", "comment", "timezone")
 VALUES = {**dict.fromkeys(TEXTS, TEXT), "attributes": JSONB}
-COLUMNS = ("owner_id", *VALUES, "created_at", "updated_at")
+COLUMNS = ("owner_id", *VALUES, "created_at", "updated_at", "origin", "origin_id")
 
 
-def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
+def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime, origin: Origin) -> int:
     """Add new clients and update existing ones; return how many are new.
 
-    Empty values change nothing, and the address of an existing client keeps its spelling.
+    Empty values change nothing, and existing clients keep the spelling of their address and their origin.
     """
-    return upsert_document(owner_id, write_document(rows), now)
+    return upsert_document(owner_id, write_document(rows), now, origin)
 
 
 def write_document(rows: Sequence[ClientRow]) -> str:
@@ -39,11 +39,14 @@ def write_document(rows: Sequence[ClientRow]) -> str:
     return write_rows([merged[key][: len(VALUES)] for key in sorted(merged)], VALUES)
 
 
-def upsert_document(owner_id: int, document: str, now: datetime) -> int:
+def upsert_document(
+    owner_id: int, document: str, now: datetime, origin: Origin, origin_id: int | None = None
+) -> int:
     """Add or update the clients in a document; see `upsert_clients`."""
     given = read_rows(document, VALUES)
     timestamp = literal(now, CLIENTS.c.created_at.type)
     source = select(literal(owner_id), *(given.c[name] for name in VALUES), timestamp, timestamp)
+    source = source.add_columns(literal(origin.value), literal(origin_id, CLIENTS.c.origin_id.type))
     # SQLite cannot parse ON CONFLICT after a SELECT without WHERE.
     statement = add_conflict(insert_into(CLIENTS).from_select(COLUMNS, source.where(true())))
     return count_new_on_sqlite(statement) if is_sqlite() else count_new_on_postgresql(statement)

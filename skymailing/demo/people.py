@@ -2,9 +2,10 @@
 
 from random import Random
 
-from skymailing.models import Client, User
+from skymailing.models import Client, Origin, User
 
 COUNT = 200
+SIGNED_UP = 10  # of the newest, through a form; the others were imported
 DOMAINS = ("example.com", "example.org", "example.net")
 CITIES_RU = ("Москва", "Санкт-Петербург", "Казань", "Екатеринбург", "Новосибирск", "Тверь", "Сочи", "Псков")
 CITIES_EN = ("London", "Bristol", "Toronto", "Dublin", "Austin", "Wellington", "Leeds", "Portland")
@@ -49,6 +50,7 @@ def make_clients(owner: User, random: Random) -> list[Client]:
                 email_key=email,
                 full_name=name,
                 comment=random.choice(COMMENTS),
+                origin=Origin.FORM if number > COUNT - SIGNED_UP else Origin.IMPORT,
                 attributes={
                     "city": random.choice(CITIES_RU if is_russian else CITIES_EN),
                     "language": "ru" if is_russian else "en",

@@ -25,6 +25,7 @@ from skymailing.models.client import (
     ClientUpload,
     ImportRejection,
     ImportState,
+    Origin,
 )
 from skymailing.models.consent import Consent, ConsentKind, ConsentPurpose, ConsentText
 from skymailing.models.counts import (

@@ -25,6 +25,15 @@ class AttributeType(StrEnum):
     YES_NO = "yes_no"
 
 
+class Origin(StrEnum):
+    """How a client was added."""
+
+    HAND = "hand"
+    IMPORT = "import"
+    FORM = "form"
+    PROGRAM = "program"  # through the API
+
+
 class Client(Timestamps, Model):
     """A contact in a user's address book.
 
@@ -46,6 +55,10 @@ class Client(Timestamps, Model):
     timezone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     # Text values of custom fields by attribute name; {{ client.<name> }} in letters.
     attributes: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
+    # How the client was added, an Origin, and the ID of the import or form, which may be gone by now. NULL:
+    # unknown, because an earlier version added the client.
+    origin: Mapped[str | None] = mapped_column(String(16))
+    origin_id: Mapped[int | None]
 
     owner: Mapped[User] = relationship()
 

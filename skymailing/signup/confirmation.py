@@ -20,6 +20,7 @@ from skymailing.models import (
     Client,
     ConsentKind,
     ConsentPurpose,
+    Origin,
     Signup,
     SignupForm,
     Tag,
@@ -103,6 +104,7 @@ def _add_client(signup: Signup, now: datetime) -> bool:
         except LimitReached:
             return False
         new = {"owner_id": signup.owner_id, "email": signup.email, "email_key": signup.email_key}
+        new |= {"origin": Origin.FORM, "origin_id": signup.form_id}
         texts = dict.fromkeys(("full_name", "comment", "timezone"), "")
         values = texts | {"attributes": {}, "created_at": now, "updated_at": now}
         # A concurrent request may add the same client.

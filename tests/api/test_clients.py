@@ -105,6 +105,7 @@ def test_a_client_is_put_by_any_address(program: Program, session: Session, emai
     assert (updated["full_name"], updated["tags"]) == ("A", ["a", "b"])
     assert updated["attributes"] == {"n": "1", "m": "2"}
     assert program.read(path)["id"] == created["id"]
+    assert created["origin"] == "program"
     assert len(session.scalars(select(Client)).all()) == 1
 
 

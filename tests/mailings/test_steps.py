@@ -15,7 +15,7 @@ from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import missing_values
-from skymailing.models import Mailing, OutboxLetter, User
+from skymailing.models import Mailing, Origin, OutboxLetter, User
 from tests.mailings.pages import format_local, mailing_fields, soup
 from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 
@@ -211,8 +211,8 @@ def test_clients_with_a_value_under_a_cyrillic_name_are_not_counted(
         for number, city in enumerate(["Омск", "Тверь", ""])
     ]
     with app.app_context():
-        upsert_clients(user.id, rows, utcnow())  # as an import does
-        upsert_clients(user.id, [rows[1]._replace(attributes={"город": "Псков"})], utcnow())
+        upsert_clients(user.id, rows, utcnow(), Origin.IMPORT)  # as an import does
+        upsert_clients(user.id, [rows[1]._replace(attributes={"город": "Псков"})], utcnow(), Origin.IMPORT)
         db.session.commit()
 
     assert list_missing_values(browser, mailing_fields(message)) == [

@@ -93,6 +93,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.merge_undo": Own("removal_id", objects.make_removal(RemovalKind.MERGE, objects.MERGED)),
     **dict.fromkeys(("clients.add_note", "clients.suppress", "clients.allow"), CLIENT),
     **dict.fromkeys(("clients.add_client_tags", "clients.remove_client_tag"), CLIENT),
+    **dict.fromkeys(("clients.add_client_value", "clients.change_client_value"), CLIENT),
     **dict.fromkeys(("clients.delete_note", "clients.restore_note"), NOTE),
     "clients.bulk_action": PRIVATE,
     "clients.columns": PRIVATE,

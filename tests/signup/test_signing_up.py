@@ -15,6 +15,7 @@ from skymailing.models import (
     Consent,
     ConsentKind,
     FormDay,
+    Origin,
     Signup,
     SignupForm,
     Suppression,
@@ -75,6 +76,7 @@ def test_a_person_subscribes_through_the_hosted_page(
     client = find_client(session)
     assert client is not None
     assert (client.email, client.full_name, client.attributes) == (EMAIL, "Анна", {"city": "Омск"})
+    assert (client.origin, client.origin_id) == (Origin.FORM, form.id)
     assert session.scalars(select(client_tags.c.tag_id)).all() == [tag.id]
     assert session.execute(select(client_forms)).tuples().all() == [(form.id, client.id)]
     asked, confirmed = session.scalars(select(Consent).order_by(Consent.id)).all()

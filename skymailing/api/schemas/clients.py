@@ -6,7 +6,7 @@ from marshmallow.validate import Length, OneOf
 from skymailing.api.schemas.base import Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.clients.search.matching import SEARCH_MAX_LENGTH
 from skymailing.delivery.audience.fields import State
-from skymailing.models import SuppressionReason
+from skymailing.models import Origin, SuppressionReason
 from skymailing.models.segment import TAG_MAX_LENGTH
 
 MAX_BATCH = 1_000
@@ -46,6 +46,11 @@ class ClientSchema(OutputSchema):
         required=True,
         allow_none=True,
         metadata={"description": "Why the client gets no mailings; null if it gets them"},
+    )
+    origin = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How the client was added; null if unknown", "enum": [*Origin, None]},
     )
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)

@@ -1,6 +1,7 @@
 """Clients: list, read, add, change and delete them."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from flask import abort, url_for
@@ -26,8 +27,10 @@ from skymailing.clock import utcnow
 from skymailing.db.time_limit import limit_time
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.extensions import db
-from skymailing.models import Client
+from skymailing.models import Client, Origin
 from skymailing.security import get_own
+
+TEXTS = ("email", "full_name", "comment", "timezone")
 
 bp = Resource("clients", "The address book.")
 
@@ -80,7 +83,7 @@ def create_client(values: dict[str, Any]) -> Any:
         attributes=[(name, value) for name, value in attributes.items() if value],
         tags=TagChanges(added=clean_tags(values.get("tags", ()))),
     )
-    client = services.create_client(current_access().owner_id, entered)
+    client = services.create_client(current_access().owner_id, entered, Origin.PROGRAM)
     return describe_client(client), 201, location_of(client)
 
 
@@ -116,11 +119,10 @@ def update_client(values: dict[str, Any], client_id: int) -> Any:
     client = get_own(Client, client_id, to_change=True)
     check_if_match(SCHEMA, describe_client(client))
     attributes = client.attributes | key_attributes(values.get("attributes", {}))
-    entered = ClientValues(
-        email=values.get("email", client.email),
-        full_name=values.get("full_name", client.full_name),
-        comment=values.get("comment", client.comment),
-        timezone=values.get("timezone", client.timezone),
+    texts: dict[str, Any] = {name: values[name] for name in TEXTS if name in values}
+    entered = replace(
+        ClientValues.of(client),
+        **texts,
         attributes=[(name, value) for name, value in attributes.items() if value],
         tags=compare_tags(client, values["tags"]) if "tags" in values else TagChanges(),
     )
@@ -174,7 +176,7 @@ def describe_clients(listing: Listing) -> list[dict[str, Any]]:
     suppressed = queries.find_suppressions(current_access().owner_id, clients) if clients else {}
     fields = (
         *("id", "email", "full_name", "comment", "timezone", "attributes"),
-        *("created_at", "updated_at"),
+        *("origin", "created_at", "updated_at"),
     )
     return [
         {name: getattr(client, name) for name in fields}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import joinedload, load_only
 
 from skymailing.clients.timeline.kinds import LINKS_PER_LETTER, EventKind
@@ -14,6 +14,7 @@ from skymailing.models import (
     Bounce,
     Click,
     Client,
+    ClientImport,
     ClientNote,
     Consent,
     Delivery,
@@ -24,6 +25,7 @@ from skymailing.models import (
     MergedAddress,
     Message,
     OptOut,
+    Origin,
     Purchase,
     Run,
     RunLink,
@@ -69,6 +71,23 @@ def _load_letters(_client: Client, refs: Refs) -> dict[int, Any]:
     rows = db.session.execute(letters.where(Delivery.id.in_(refs))).tuples().all()
     attempts = _load_attempts([row[0].id for row in rows if row[0].state in EXPLAINED])
     return {row[0].id: Letter(*row, attempts.get(row[0].id)) for row in rows}
+
+
+def _load_added(_client: Client, refs: Refs) -> dict[int, Any]:
+    """Return clients, with the names of the imports and forms through which they were added, if known."""
+    statement = (
+        select(Client, func.coalesce(ClientImport.filename, SignupForm.name).label("name"))
+        .outerjoin(ClientImport, _added(ClientImport, Origin.IMPORT))
+        .outerjoin(SignupForm, _added(SignupForm, Origin.FORM))
+        .where(Client.id.in_(refs))
+    )
+    return {row.Client.id: row for row in db.session.execute(statement)}
+
+
+def _added(model: type[ClientImport | SignupForm], origin: Origin) -> ColumnElement[bool]:
+    """Return whether a client was added through an import or form; a newer one may have a reused ID."""
+    is_it = (Client.origin == origin) & (model.id == Client.origin_id)
+    return is_it & (model.owner_id == Client.owner_id) & (model.created_at <= Client.created_at)
 
 
 def _load_attempts(delivery_ids: Refs) -> dict[int, Attempt]:
@@ -141,7 +160,7 @@ def _load_enrolments(client: Client, refs: Refs) -> dict[int, Any]:
 
 
 LOADERS: dict[EventKind, Callable[[Client, Refs], dict[int, Any]]] = {
-    EventKind.ADDED: _load_own(Client),
+    EventKind.ADDED: _load_added,
     EventKind.BOUNCE: _load_named(Bounce, Mailing.name, Mailing.id == Bounce.mailing_id),
     EventKind.CLICK: _load_clicks,
     EventKind.CONSENT: _load_named(Consent, SignupForm.name, SignupForm.id == Consent.form_id),

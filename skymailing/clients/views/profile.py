@@ -1,5 +1,6 @@
 """Show, create and edit a client, and stop or allow mailing to the address."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from skymailing.clients.activity import count_clicked_letters, counts_clicks, fi
 from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
 from skymailing.clients.places import find_enterable, list_places
+from skymailing.clients.queries import list_known_attributes
 from skymailing.clients.tags import InvalidTag, list_client_tags, list_names
 from skymailing.clients.timeline.events import group_by_day, list_events
 from skymailing.clients.timeline.kinds import Filter
@@ -54,10 +56,26 @@ def show(client_id: int) -> ResponseReturnValue:
     return render_profile(get_own(Client, client_id))
 
 
+@dataclass(frozen=True, slots=True)
+class EditedValue:
+    """A value that could not be saved, and why; without a field, it is a new one with this name."""
+
+    field: str
+    value: str
+    error: str
+    name: str = ""
+
+
 def render_profile(
-    client: Client, *, note: str = "", note_error: str = "", new_tags: str = "", tag_error: str = ""
+    client: Client,
+    *,
+    note: str = "",
+    note_error: str = "",
+    new_tags: str = "",
+    tag_error: str = "",
+    edited: EditedValue | None = None,
 ) -> str:
-    """Return the page of a client, with a note or tags that could not be saved, and why."""
+    """Return the page of a client, with a note, tags or a value that could not be saved, and why."""
     suppressed = suppression.find_suppression(client.owner_id, client.email_key)
     topics = list_states(client.owner_id, client.email_key)
     tags = list_client_tags(client)
@@ -73,6 +91,8 @@ def render_profile(
         known_tags=[name for name in list_names(client.owner_id) if name not in present],
         new_tags=new_tags,
         tag_error=tag_error,
+        edited=edited,
+        known_fields=list_known_attributes(client.owner_id),
         suppressed=suppressed,
         confirmed=find_later_confirmation(suppressed) if suppressed else None,
         topics=topics,

@@ -12,5 +12,4 @@ function suggest() {
 }
 
 field.addEventListener("input", suggest);
-field.closest("details")?.addEventListener("toggle", () => field.focus());
 suggest();

@@ -1,0 +1,57 @@
+"""Change one value of a client: the name, the comment or a custom field."""
+
+from dataclasses import replace
+
+from skymailing.clients.columns import attribute_key
+from skymailing.clients.services import ClientValues, update_client
+from skymailing.errors import UserError
+from skymailing.models import Client
+
+TEXTS = ("full_name", "comment")
+ATTRIBUTE = "attribute."  # before the name of a custom field, as in segments
+
+
+def read_value(client: Client, field: str) -> str:
+    """Return a value of the client; empty if there is none, or no such field."""
+    if field in TEXTS:
+        return str(getattr(client, field))
+    return str(client.attributes.get(field.removeprefix(ATTRIBUTE), ""))
+
+
+def change_value(client: Client, field: str, value: str, shown: str) -> None:
+    """Store a value; an empty one removes a custom field.
+
+    `shown` is the value that the page had: raises UserError if it has changed since, and InvalidValue.
+    """
+    if _normalize(read_value(client, field)) != _normalize(shown):
+        raise UserError("client_value_changed")
+    values = ClientValues.of(client)
+    if field == "full_name":
+        values = replace(values, full_name=value)
+    elif field == "comment":
+        values = replace(values, comment=value)
+    elif (name := field.removeprefix(ATTRIBUTE)) in client.attributes:
+        values = replace(values, attributes=list((client.attributes | {name: value}).items()))
+    else:
+        raise UserError("client_value_changed")
+    update_client(client, values)
+
+
+def add_value(client: Client, name: str, value: str) -> str:
+    """Add a custom field and return its name; raises UserError or InvalidValue."""
+    key = attribute_key(name)
+    if not key:
+        raise UserError("client_field_unnamed")
+    if client.attributes.get(key):
+        raise UserError("client_field_taken", name=key)
+    if not value.strip():
+        raise UserError("client_value_missing")
+    update_client(
+        client, replace(ClientValues.of(client), attributes=[*client.attributes.items(), (key, value)])
+    )
+    return key
+
+
+def _normalize(text: str) -> str:
+    """Browsers send line breaks as CRLF, and ignore one at the beginning of a text field."""
+    return text.replace("\r\n", "\n").strip()

@@ -1,0 +1,49 @@
+"""Change the values of a client, and add some, on the client's page."""
+
+from flask import flash, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import login_required
+
+from skymailing.clients.value_changes import add_value, change_value
+from skymailing.clients.views.blueprint import bp
+from skymailing.clients.views.profile import EditedValue, back_to, render_profile
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Client
+from skymailing.security import get_own
+from skymailing.web.error_texts import explain
+
+
+@bp.post("/<big:client_id>/values")
+@login_required
+def change_client_value(client_id: int) -> ResponseReturnValue:
+    """Change the name, the comment or a custom field of a client."""
+    client = get_own(Client, client_id, to_change=True)
+    field, value = request.form.get("field", ""), request.form.get("value", "")
+    try:
+        change_value(client, field, value, request.form.get("shown", ""))
+    except UserError as error:
+        db.session.rollback()
+        edited = EditedValue(field, value, explain(error))
+        return render_profile(get_own(Client, client_id), edited=edited)
+    db.session.commit()
+    flash(_("Saved."), "success")
+    return back_to(client_id, "values")
+
+
+@bp.post("/<big:client_id>/values/new")
+@login_required
+def add_client_value(client_id: int) -> ResponseReturnValue:
+    """Add a custom field to a client."""
+    client = get_own(Client, client_id, to_change=True)
+    name, value = request.form.get("name", ""), request.form.get("value", "")
+    try:
+        add_value(client, name, value)
+    except UserError as error:
+        db.session.rollback()
+        edited = EditedValue("", value, explain(error), name)
+        return render_profile(get_own(Client, client_id), edited=edited)
+    db.session.commit()
+    flash(_("Saved."), "success")
+    return back_to(client_id, "values")
