@@ -71,17 +71,18 @@ def _hash_name(static_folder: str, path: str, _second: int) -> str:
     return f"{path.removesuffix(file.suffix)}.{digest}{file.suffix}"
 
 
-def list_modules(folder: str, first: str = "start") -> list[str]:
-    """Return the URLs of a script and of all that it imports, so that a page can load them all at once."""
+def list_modules(folder: str, *first: str) -> list[str]:
+    """Return the URLs of scripts and of all that they import, so that a page can load them all at once."""
     path = Path(current_app.static_folder or "", folder)
     digest = _hash_folder(path, _current_second())
-    return [f"{root_url()}/{folder}.{digest}/{name}" for name in find_imports(path, f"{first}.js", digest)]
+    return [f"{root_url()}/{folder}.{digest}/{name}" for name in find_imports(path, first, digest)]
 
 
 @cache
-def find_imports(folder: Path, first: str, _digest: str) -> tuple[str, ...]:
-    """Return the names of a script and of all scripts of its folder that it imports."""
-    found, names = {first}, [first]
+def find_imports(folder: Path, first: tuple[str, ...], _digest: str) -> tuple[str, ...]:
+    """Return the file names of scripts and of all scripts of their folder that they import."""
+    names = [f"{name}.js" for name in first]
+    found = set(names)
     while names:
         source = (folder / names.pop()).read_text()
         new = {match[1] for match in IMPORT.finditer(source)} - found

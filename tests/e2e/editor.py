@@ -35,7 +35,9 @@ def open_editor(window: Window, path: str) -> None:
 
 
 def expect_mode(window: Window, name: str) -> None:
-    expect(window.page.locator("[data-editor]")).to_have_attribute("data-mode", re.compile(name or "."))
+    """Wait until the editor has opened a mode, and everything that surrounds the text has loaded."""
+    editor = window.page.locator("[data-editor][data-ready]")
+    expect(editor).to_have_attribute("data-mode", re.compile(name or "."))
 
 
 def choose_mode(window: Window, name: str) -> None:

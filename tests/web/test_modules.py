@@ -39,7 +39,7 @@ def test_a_modules_url_changes_with_the_modules_in_its_folder(folder: Path) -> N
     (folder / "other.js").write_text("2;")
     with time_machine.travel(time.time() + 1, tick=False):  # changes are found within a second
         after = module_asset("js/start.js")
-        modules = list_modules("js")
+        modules = list_modules("js", "start")
 
     assert re.fullmatch(r"/static/js\.[0-9a-f]{12}/start\.js", before)
     assert before != after
@@ -75,8 +75,9 @@ def test_only_imported_modules_are_preloaded(folder: Path) -> None:
     (folder / "third.js").write_text('export { three } from "./other.js";')
     (folder / "other.js").write_text('import {\n  start,\n} from "./start.js";')
 
-    assert [Path(url).name for url in list_modules("js")] == ["other.js", "start.js"]
+    assert [Path(url).name for url in list_modules("js", "start")] == ["other.js", "start.js"]
     assert [Path(url).name for url in list_modules("js", "third")] == ["other.js", "start.js", "third.js"]
+    assert [Path(url).name for url in list_modules("js", "other", "start")] == ["other.js", "start.js"]
 
 
 def test_each_editor_preloads_its_modules(sign_in: SignIn) -> None:

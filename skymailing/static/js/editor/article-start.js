@@ -1,13 +1,13 @@
 // Start the editor of articles. Without scripts, the page is an ordinary form.
-import { body, form, mode, readFields } from "./form.js";
+import { form, readFields } from "./form.js";
 import { startCover } from "./cover.js";
 import { startDrafts } from "./drafts.js";
 import { showInFrame } from "./frames.js";
 import { startModes } from "./modes.js";
+import { handleText } from "./open-text.js";
 import { startPictures, uploadPictures } from "./pictures.js";
 import { startSource } from "./source.js";
 import { showTools, startToolbar } from "./toolbar.js";
-import { isBlank, startWriting } from "./writing.js";
 
 const PAUSE = 450; // milliseconds after the last key
 const PREVIEWED = "title, language, body";
@@ -23,7 +23,7 @@ function schedulePreview(pause) {
 startSource();
 startPictures();
 startCover();
-startWriting({ onSelection: showTools, onFiles: uploadPictures });
+handleText({ onSelection: showTools, onFiles: uploadPictures });
 startToolbar();
 startModes();
 startDrafts();
@@ -31,7 +31,5 @@ startDrafts();
 form.addEventListener("input", (event) => {
   if (PREVIEWED.split(", ").includes(event.target.name) || event.target.dataset.mode) schedulePreview(PAUSE);
 });
-form.addEventListener("submit", () => {
-  if (mode === "writing" && isBlank()) body.value = "";
-}, true);
 schedulePreview(0);
+form.dataset.ready = "";

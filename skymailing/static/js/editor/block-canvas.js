@@ -178,6 +178,12 @@ export function showProblems(found) {
   for (const id of changed) if (findNode(id)) drawOne(id);
 }
 
+// Let the tools, which load after the first drawing, react to what happens on the canvas.
+export function connectCanvas(given) {
+  handlers = given;
+  draw();
+}
+
 export function startCanvas(given) {
   handlers = given;
   onChange((what) => {

@@ -2,7 +2,7 @@
 import { CONTROLS, drawField, drawSelect } from "./block-controls.js";
 import { kit } from "./block-design.js";
 import { texts } from "./block-texts.js";
-import { displayUrl } from "./blots.js";
+import { displayUrl } from "./letter-text.js";
 import { h, icon } from "./dom.js";
 import { texts as shared } from "./form.js";
 import { upload } from "./uploads.js";

@@ -1,8 +1,7 @@
 // Show the HTML of a code block as readers will see it: in a sandboxed frame without scripts, which takes its policy
 // from this page. That policy forbids style attributes in markup, so styles are set one by one.
-import { displayUrl } from "./blots.js";
-import { h } from "./dom.js";
-import { LIQUID, parseInert } from "./page.js";
+import { displayUrl, LIQUID } from "./letter-text.js";
+import { parseInert } from "./page.js";
 
 const UNSAFE = "x-script, script, iframe, object, embed, link, meta, base, form";
 
@@ -17,7 +16,7 @@ function clean(root) {
   }
 }
 
-function fillFrame(frame, html) {
+export function fillFrame(frame, html) {
   const page = frame.contentDocument;
   if (!page) return;
   // Placeholders stay visible; statements show nothing.
@@ -37,10 +36,4 @@ function fillFrame(frame, html) {
   };
   for (const picture of page.images) picture.addEventListener("load", fit);
   fit();
-}
-
-export function drawHtml(html, title) {
-  const frame = h("iframe", { class: "bv-code", title, tabindex: "-1", sandbox: "allow-same-origin" });
-  frame.addEventListener("load", () => fillFrame(frame, html));
-  return frame;
 }

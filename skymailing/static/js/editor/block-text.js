@@ -4,7 +4,8 @@ import { locate, onChange, setField } from "./block-design.js";
 import { texts } from "./block-texts.js";
 import { h } from "./dom.js";
 import { form } from "./form.js";
-import { createQuill, setQuill } from "./quills.js";
+import { setQuill } from "./open-text.js";
+import { createQuill } from "./quills.js";
 import { showTools } from "./toolbar.js";
 import { useText } from "./values.js";
 

@@ -1,8 +1,6 @@
 // Draw text with placeholders, and formatted text (Delta), as text_html.py writes it.
-import { labelOf } from "./blots.js";
-import { LIQUID } from "./page.js";
 import { h } from "./dom.js";
-import { readLines } from "./write-html.js";
+import { labelOf, LIQUID, readLines } from "./letter-text.js";
 
 const TAGS = { bold: "strong", italic: "em", underline: "u", strike: "s" };
 const SIZES = { small: 0.85, large: 1.25, huge: 1.75 }; // times the letter's size

@@ -3,10 +3,9 @@ import { defaultsOf, getSetting, kit } from "./block-design.js";
 import { chooseTextColor } from "./block-colors.js";
 import { drawDelta, drawText, HEADINGS } from "./block-view-text.js";
 import { texts } from "./block-texts.js";
-import { displayUrl } from "./blots.js";
 import { h, icon } from "./dom.js";
 import { form } from "./form.js";
-import { drawHtml } from "./block-html.js";
+import { displayUrl } from "./letter-text.js";
 
 const px = (number) => `${number}px`;
 
@@ -117,7 +116,10 @@ function drawProduct(block, place) {
 
 function drawCode(block) {
   if (!block.html.trim()) return hint("code-slash", texts.hints.code);
-  return drawHtml(block.html, texts.types.code);
+  const frame = h("iframe", { class: "bv-code", title: texts.types.code, tabindex: "-1", sandbox: "allow-same-origin" });
+  // Only letters with a code block need this module.
+  frame.addEventListener("load", async () => (await import("./block-html.js")).fillFrame(frame, block.html));
+  return frame;
 }
 
 function smallStyle({ palette, style }) {

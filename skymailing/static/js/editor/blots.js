@@ -1,5 +1,5 @@
 // Formats that Quill lacks: placeholders, buttons, our pictures, dividers and line breaks.
-import { form } from "./form.js";
+import { displayUrl, labelOf } from "./letter-text.js";
 
 const Quill = window.Quill;
 const Embed = Quill.import("blots/embed");
@@ -7,27 +7,6 @@ const BlockEmbed = Quill.import("blots/block/embed");
 const Inline = Quill.import("blots/inline");
 const Image = Quill.import("formats/image");
 const Link = Quill.import("formats/link");
-const EXTERNAL_SYMBOL = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60"><rect width="240" height="60" rx="6" fill="#8884"/><path d="M104 22h32v20h-32zm4 16 8-9 6 6 4-4 6 7z" fill="#888"/></svg>')}`;
-
-// The labels of placeholders in the menu, by the path of the value that each prints.
-const names = {};
-
-function pathOf(tag) {
-  return tag.replace(/^\{\{-?\s*|\s*-?\}\}$/g, "").split("|")[0].trim();
-}
-
-export function nameValues(values) {
-  for (const { text, label } of values) names[pathOf(text)] = label;
-}
-
-export function labelOf(tag) {
-  const name = tag.charAt(1) === "{" && names[pathOf(tag)];
-  if (!name) return tag;
-  const filters = tag.indexOf("|");
-  if (filters < 0) return name;
-  const fallback = /^\|\s*default:\s*(["'])(.*?)\1\s*-?\}\}$/.exec(tag.slice(filters));
-  return fallback ? `${name} / ${fallback[2]}` : tag;
-}
 
 class Placeholder extends Embed {
   static blotName = "placeholder";
@@ -94,14 +73,6 @@ class LetterButton extends Inline {
   }
 }
 Inline.order.push("button");
-
-// Return the URL from which the editor shows a picture. Ours come from this site; pictures of other
-// sites are replaced with a symbol, because the page may load nothing from elsewhere.
-export function displayUrl(url) {
-  const { pictureBase, picturePath } = form.dataset;
-  const path = url.startsWith(pictureBase) ? url.slice(pictureBase.length) : "";
-  return /^(pictures|designs|media)\//.test(path) ? picturePath + path : EXTERNAL_SYMBOL;
-}
 
 class Picture extends Image {
   static blotName = "image";

@@ -1,14 +1,16 @@
 // Switch between the four modes, and ask before anything is lost.
 import { confirmLoss } from "./dialogs.js";
 import { announceChange, body, form, formatOf, mode, readFields, setMode, texts } from "./form.js";
+import { loadTemplate } from "./later.js";
 import { showNotice } from "./notice.js";
+import { dropEmptyEnd, findLosses, splitPage } from "./page.js";
 import { paintSource } from "./source.js";
-import { getWriting, isBlank, openWriting } from "./writing.js";
 import { writeMarkdown } from "./write-markdown.js";
 
 const fieldset = form.querySelector(".modes");
 const tools = form.querySelector(".tools");
 let isBusy = false;
+let writing = null; // the module of writing mode, once it is needed
 
 function show(name) {
   setMode(name);
@@ -33,8 +35,19 @@ async function convert(format) {
   return result.body;
 }
 
+async function loadWriting() {
+  await loadTemplate("writing");
+  writing = await import("./writing.js");
+  return writing;
+}
+
+function isBlank() {
+  return mode === "writing" && writing.isBlank();
+}
+
 // Open HTML in writing mode; ask first if something would be lost. Resolves to whether it is open.
 async function offerWriting(html) {
+  const { openWriting } = await loadWriting();
   const losses = openWriting(html, false);
   if (!losses.length) return true;
   if (!(await confirmLoss(texts.toWriting, losses))) return false;
@@ -45,7 +58,7 @@ async function offerWriting(html) {
 function restore(previous) {
   showNotice("");
   body.value = previous.body;
-  if (previous.mode === "writing") openWriting(previous.body, true);
+  if (previous.mode === "writing") writing.openWriting(previous.body, true);
   show(previous.mode);
   announceChange();
 }
@@ -56,9 +69,9 @@ async function change(to) {
   const fromFormat = formatOf(mode), toFormat = formatOf(to);
   if (fromFormat === toFormat) return to === "writing" ? offerWriting(previous.body) : true;
 
-  const isEmptyDesign = mode === "writing" && isBlank();
+  const isEmptyDesign = isBlank();
   // Everything but the design can be kept if writing mode supports the whole text.
-  const keepsAllButDesign = to === "markdown" && fromFormat === "html" && !openWriting(previous.body, false).length;
+  const keepsAllButDesign = to === "markdown" && fromFormat === "html" && !(await loadWriting()).openWriting(previous.body, false).length;
   if (fromFormat === "html" && !isEmptyDesign && previous.body.trim()) {
     if (!(await confirmLoss(keepsAllButDesign ? texts.toMarkdown : texts.toText, []))) return false;
   }
@@ -69,8 +82,8 @@ async function change(to) {
     body.value = "";
     return true;
   }
-  body.value = keepsAllButDesign ? writeMarkdown(getWriting().getContents()) : await convert(toFormat);
-  if (to === "writing") openWriting(body.value, true);
+  body.value = keepsAllButDesign ? writeMarkdown(writing.getWriting().getContents()) : await convert(toFormat);
+  if (to === "writing") (await loadWriting()).openWriting(body.value, true);
   if (previous.body.trim()) showNotice(texts.converted, texts.back, () => restore(previous));
   return true;
 }
@@ -95,25 +108,28 @@ async function choose(event) {
   }
 }
 
+function showKept(losses) {
+  if (losses.length) showNotice(texts.keptSource.replace("{parts}", losses.join("; ")));
+  show(losses.length ? "html" : "writing");
+}
+
 // Open the first mode: writing mode, unless something would be lost. CSS hides the text until a mode is shown.
 async function openFirst() {
   const format = form.elements.format.value;
+  const hasText = Boolean(body.value.trim());
   setMode(format);
-  if (format === "html" && body.value.trim()) {
-    const losses = openWriting(body.value, false);
-    if (losses.length) showNotice(texts.keptSource.replace("{parts}", losses.join("; ")));
-    show(losses.length ? "html" : "writing");
-    return;
-  }
-  if (body.value.trim() || (format !== "html" && form.dataset.kind !== "new")) return show(format);
+  if (format !== "html" && (hasText || form.dataset.kind !== "new")) return show(format);
+  // Loading Quill is not necessary to see that it does not support a table.
+  const losses = findLosses(dropEmptyEnd(splitPage(body.value).text), texts);
+  if (losses.length) return showKept(losses);
   try {
-    const page = await convert("html");
+    const [page, { openWriting }] = await Promise.all([hasText ? body.value : convert("html"), loadWriting()]);
     if (form.dataset.mode) return; // the author has chosen another mode since
     body.value = page;
-    openWriting(page, true);
-    show("writing");
+    showKept(openWriting(page, !hasText));
   } catch {
     show(format);
+    if (!writing) showNotice(texts.notLoaded);
   }
 }
 
@@ -131,5 +147,9 @@ function followLink(event) {
 export function startModes() {
   document.querySelector(".kind-list")?.addEventListener("click", followLink);
   fieldset.addEventListener("input", choose);
+  form.addEventListener("submit", () => {
+    // A design without any text is not a message: send an empty body, and the server asks for the text.
+    if (isBlank()) body.value = "";
+  }, true);
   openFirst();
 }

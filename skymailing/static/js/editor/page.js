@@ -1,13 +1,13 @@
 // Treat a message's HTML as a page around its text. Writing mode edits only the text; the page does not change.
 // Liquid tags are replaced with words. Comparing the text before and after shows whether anything would be lost.
+import { LIQUID } from "./letter-text.js";
+
 const START = "<!-- text begins -->";
 const END = "<!-- text ends -->";
 const SYNONYMS = { b: "strong", i: "em", del: "s", strike: "s" };
 const INLINE = ["a", "b", "i", "u", "s", "strong", "em", "del", "strike", "img", "br", "span", "code", "small", "sub", "sup", "font"];
 const SUPPORTED = ["p", "h1", "h2", "h3", "ul", "ol", "li", "a", "img", "br", "hr", "strong", "em", "u", "s", "b", "i", "del", "strike", "blockquote"];
 const NAMES_SHOWN = 6;
-
-export const LIQUID = /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/g;
 
 // Split HTML into the text and the parts before and after it.
 export function splitPage(html) {
@@ -124,8 +124,8 @@ export function dropEmptyEnd(html) {
   return html.replace(/(\s*<p(\s[^>]*)?>(\s|&nbsp;|<br\s*\/?>)*<\/p>)+\s*$/i, "\n");
 }
 
-// List what writing mode cannot keep, as named in `texts`.
-export function listLosses(html, texts) {
+// List what writing mode certainly cannot keep, as named in `texts`.
+export function findLosses(html, texts) {
   const masked = maskLiquid(html);
   const losses = new Set();
   const elements = new Set();
@@ -136,10 +136,10 @@ export function listLosses(html, texts) {
     for (const attribute of node.attributes) {
       if (attribute.name.search(masked.word) >= 0) losses.add(texts.lostTags);
       const isStyle = /^(data-css|class|align|bgcolor|color)$/.test(attribute.name);
-      if (isStyle && !/^(button|center|right)$/.test(attribute.value)) losses.add(texts.lostStyles);
+      if (isStyle && !/^(button|center|right|\s*)$/.test(attribute.value)) losses.add(texts.lostStyles);
     }
   }
   if (masked.text.includes("<!--")) losses.add(texts.lostComments);
   if (elements.size) losses.add(texts.lostElements.replace("{names}", [...elements].slice(0, NAMES_SHOWN).join(", ")));
-  return losses.size ? [...losses] : [texts.lostOther];
+  return [...losses];
 }

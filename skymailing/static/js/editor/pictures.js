@@ -1,9 +1,9 @@
 // Upload pictures that were chosen, dropped or pasted, and insert them.
 import { ask } from "./dialogs.js";
 import { body, form, insertIntoField, mode, texts } from "./form.js";
-import { displayUrl } from "./blots.js";
+import { displayUrl } from "./letter-text.js";
 import { showNotice } from "./notice.js";
-import { findPlace, getQuill } from "./quills.js";
+import { findPlace, getQuill } from "./open-text.js";
 import { upload } from "./uploads.js";
 
 const input = form.querySelector(".picture-file");

@@ -1,13 +1,11 @@
-// Text fields with formatting (Quill), and the one in which the author is writing.
+// Text fields with formatting (Quill).
 import "./blots.js";
 import "./paste.js";
-import { LIQUID } from "./page.js";
+import { LIQUID } from "./letter-text.js";
 
 const Quill = window.Quill;
 const Delta = Quill.import("delta");
 const PICTURES = ["image/png", "image/jpeg", "image/webp"];
-
-let active = null;
 
 const leaveField = () => true;
 
@@ -51,21 +49,6 @@ export function createQuill(node, { formats, label, matchers = [], placeholder =
   quill.on("editor-change", () => onSelection(quill));
   letChipsBeSelected(quill);
   return quill;
-}
-
-// Make a field the one that the toolbar and the menus write into; null if none is open.
-export function setQuill(quill) {
-  active = quill;
-}
-
-export function getQuill() {
-  return active;
-}
-
-// Return the selection, including one made before a dialog was opened; otherwise the end of the text.
-export function findPlace() {
-  active.focus();
-  return active.getSelection() || { index: active.getLength() - 1, length: 0 };
 }
 
 // A click selects a chip, since a cursor inside would type into nothing. Delete removes the selected chip;

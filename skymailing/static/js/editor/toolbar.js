@@ -1,7 +1,7 @@
 // The toolbar for formatted text: in writing mode, and in the text of a block.
 import { ask } from "./dialogs.js";
 import { form } from "./form.js";
-import { findPlace, getQuill } from "./quills.js";
+import { findPlace, getQuill } from "./open-text.js";
 
 const TOGGLES = ["bold", "italic", "underline", "strike"];
 const ALIGNMENTS = ["center", "right"];
@@ -109,7 +109,7 @@ export function startToolbar() {
     const button = event.target.closest("button[data-tool]");
     if (button) useTool(button.dataset.tool);
   });
-  style.addEventListener("change", () => setStyle(style.value));
+  style?.addEventListener("change", () => setStyle(style.value));
   for (const field of tools.querySelectorAll('[data-tool="size"], [data-tool="color"]')) {
     field.addEventListener("change", () => setFormat(field));
   }

@@ -1,7 +1,6 @@
 // The menu of client data: insert a placeholder at the cursor, in a field or in formatted text.
-import { nameValues } from "./blots.js";
 import { body, form, insertIntoField, mode, subject, texts } from "./form.js";
-import { findPlace, getQuill } from "./quills.js";
+import { findPlace, getQuill } from "./open-text.js";
 
 const menu = form.querySelector(".values");
 let lastField = null; // the field in which the author typed last
@@ -74,11 +73,6 @@ export function useText() {
 export function startValues() {
   const fallback = menu.querySelector("#values-default");
   const target = menu.querySelector(".values-target");
-  const buttons = [...menu.querySelectorAll("[data-value]")];
-  nameValues(buttons.map((button) => ({
-    text: button.dataset.value,
-    label: button.querySelector("strong").textContent,
-  })));
   form.addEventListener("focusin", ({ target: field }) => {
     const isText = field === subject || field === body || field.closest(".ql-editor, [data-values]");
     if (isText) lastField = field;

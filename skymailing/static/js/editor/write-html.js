@@ -1,5 +1,5 @@
 // Write Quill's content as plain HTML that mail programs show correctly.
-import { LIQUID } from "./page.js";
+import { LIQUID, readLines } from "./letter-text.js";
 
 const TAGS = { bold: "strong", italic: "em", underline: "u", strike: "s" };
 
@@ -62,27 +62,6 @@ function writeInline(pieces) {
   }
   while (open.length) out += open.pop()[1];
   return out;
-}
-
-// Split a Delta's operations into lines: their pieces of text, and the attributes of the whole line.
-export function readLines(ops) {
-  const lines = [];
-  let pieces = [];
-  for (const op of ops) {
-    const attributes = op.attributes || {};
-    if (typeof op.insert !== "string") {
-      if (op.insert.divider) lines.push({ divider: true, pieces: [], attributes: {} });
-      else pieces.push({ insert: op.insert, attributes });
-      continue;
-    }
-    op.insert.split("\n").forEach((part, place, parts) => {
-      if (part) pieces.push({ insert: part, attributes });
-      if (place === parts.length - 1) return;
-      lines.push({ pieces, attributes });
-      pieces = [];
-    });
-  }
-  return lines;
 }
 
 // A line of Liquid statements is not a paragraph: it must not add an empty line to the letter.

@@ -1,6 +1,5 @@
 // Write Quill's content as Markdown, which keeps everything but the design around the text.
-import { LIQUID } from "./page.js";
-import { readLines } from "./write-html.js";
+import { LIQUID, readLines } from "./letter-text.js";
 
 // Escape what Markdown would read as formatting. An underscore inside a word has no meaning there.
 function escapeMarkdown(text) {

@@ -1,7 +1,8 @@
 // Writing mode: edit the text of an HTML message with Quill.
 import { form, setBody, texts } from "./form.js";
-import { dropEmptyEnd, listLosses, maskLiquid, normalize, parseInert, splitPage } from "./page.js";
-import { createQuill, setQuill } from "./quills.js";
+import { announceFiles, announceSelection, setQuill } from "./open-text.js";
+import { dropEmptyEnd, findLosses, maskLiquid, normalize, parseInert, splitPage } from "./page.js";
+import { createQuill } from "./quills.js";
 import { writeHtml } from "./write-html.js";
 
 const Delta = window.Quill.import("delta");
@@ -10,7 +11,6 @@ const FORMATS = ["bold", "italic", "underline", "strike", "link", "button", "hea
 let quill = null;
 let page = null; // the HTML before and after the text
 let masked = null; // the Liquid tags of the HTML that is being read
-let handlers = {};
 
 function readText(node, delta) {
   if (!masked || !node.data) return delta;
@@ -50,7 +50,8 @@ function open() {
     label: texts.body,
     matchers: [[Node.TEXT_NODE, readText], ["p, h1, h2, h3", readAlignment], ["br", readBreak], ["img", readPicture]],
     onType: () => setBody(`${page.before}\n${writeHtml(quill.getContents())}${page.after}`),
-    ...handlers,
+    onSelection: announceSelection,
+    onFiles: announceFiles,
   });
   setQuill(quill);
 }
@@ -71,10 +72,6 @@ function readHtml(html) {
   return delta;
 }
 
-export function startWriting({ onSelection, onFiles }) {
-  handlers = { onSelection, onFiles };
-}
-
 // Open HTML in writing mode. If anything would be lost, return it and open nothing, unless forced.
 export function openWriting(html, isForced) {
   if (!quill) open();
@@ -82,7 +79,10 @@ export function openWriting(html, isForced) {
   const text = dropEmptyEnd(parts.text);
   const delta = readHtml(text);
   const isWhole = normalize(text) === normalize(writeHtml(delta));
-  if (!isWhole && !isForced) return listLosses(parts.text, texts);
+  if (!isWhole && !isForced) {
+    const losses = findLosses(parts.text, texts);
+    return losses.length ? losses : [texts.lostOther];
+  }
   page = { before: parts.before.replace(/\s+$/, ""), after: parts.after };
   quill.setContents(delta, "silent");
   quill.history.clear();

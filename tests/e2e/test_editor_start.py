@@ -1,0 +1,105 @@
+"""Test how editors start on slow connections: the letter is drawn first, and no click is lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Route, expect
+
+from skymailing.models import MessageFormat, User
+from tests.e2e.blocks import BlockEditor
+from tests.e2e.editor import add_message, choose_mode, expect_draft, expect_mode, open_editor
+from tests.e2e.site import Site
+from tests.e2e.window import Window
+
+QUILL = "**/vendor/quill/quill.*.js"
+FIRST_DESIGN = "/messages/new?kind=blocks"
+
+
+@contextmanager
+def holding(window: Window, pattern: str) -> Iterator[None]:
+    """Let no response from a URL pattern arrive before the block ends."""
+    held: list[Route] = []
+    window.page.route(pattern, lambda route: held.append(route))
+    yield
+    window.wait_until(lambda: held, f"{pattern} is requested")
+    for route in held:
+        route.continue_()
+    window.page.unroute(pattern)
+
+
+def test_a_text_that_is_clicked_before_quill_has_loaded_opens_afterwards(window: Window, owner: User) -> None:
+    editor = BlockEditor(window)
+    with holding(window, QUILL):
+        window.page.goto(FIRST_DESIGN, wait_until="commit")  # a held script delays the load event
+        text = editor.canvas.locator('[data-type="text"]').first
+        expect(text).to_be_visible()
+        text.locator(".block-cover").click()
+        expect(text).to_contain_class("block-selected")
+    field = text.locator(".ql-editor")
+    expect(field).to_be_focused()
+    window.page.keyboard.press("Control+Home")
+    window.page.keyboard.type("Early bird. ")
+    expect(field).to_contain_text("Early bird.")
+    assert "Early bird." in str(editor.design())
+
+
+def test_buttons_and_typed_text_count_before_the_tools_have_loaded(window: Window, owner: User) -> None:
+    editor = BlockEditor(window)
+    with holding(window, "**/block-tools.js"):
+        window.page.goto(FIRST_DESIGN, wait_until="commit")  # a held script delays the load event
+        expect(editor.covers().first).to_be_visible()
+        window.fill(subject="Typed early")
+        window.page.get_by_role("tab", name="Design").click()
+    expect(window.page.get_by_role("tabpanel", name="Design")).to_be_visible()
+    expect(window.page.locator(".bs-settings")).to_contain_text("Font")
+    expect_draft(window)
+
+
+def test_the_empty_column_that_is_clicked_first_gets_the_block(window: Window, owner: User) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.empty()
+    editor.add("Columns")
+    expect_draft(window)
+    with holding(window, "**/block-tools.js"):
+        window.page.reload(wait_until="commit")
+        editor.canvas.get_by_role("button", name="Add to column 2").click()
+    editor.types.get_by_role("button", name="Divider").click()
+    expect(editor.column(2).locator('[data-type="divider"]')).to_be_visible()
+
+
+def test_a_source_needs_no_quill_before_writing_mode(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.MARKDOWN, body="# Dear **all**")
+    requests: list[str] = []
+    window.page.on("request", lambda request: requests.append(request.url))
+    open_editor(window, f"/messages/{message}/edit")
+    expect(window.page.locator(".source-colors")).to_contain_text("# Dear **all**")
+    window.wait_until_quiet()
+    assert not [url for url in requests if "/quill/" in url]
+    with holding(window, QUILL):
+        choose_mode(window, "writing")
+    expect_mode(window, "writing")
+    expect(window.page.locator(".ql-editor h1")).to_have_text("Dear all")
+    assert [url for url in requests if "/quill/" in url]
+
+
+def test_a_source_is_shown_and_can_be_changed_before_the_tools_have_loaded(
+    window: Window, site: Site, owner: User
+) -> None:
+    message = add_message(site, owner, format=MessageFormat.MARKDOWN, body="# Dear all")
+    with holding(window, "**/text-tools.js"):
+        window.page.goto(f"/messages/{message}/edit", wait_until="commit")
+        expect(window.page.locator(".source-colors")).to_contain_text("# Dear all")
+        window.fill(body="# Dear friends")
+    expect_draft(window)
+    expect(window.page.frame_locator("#preview iframe").get_by_role("heading")).to_have_text("Dear friends")
+
+
+def test_the_author_learns_that_the_tools_were_not_loaded(window: Window, owner: User) -> None:
+    editor = BlockEditor(window)
+    window.page.route(QUILL, lambda route: route.abort())
+    window.page.goto(FIRST_DESIGN, wait_until="commit")  # a held script delays the load event
+    expect(window.page.locator(".mode-notice")).to_contain_text("Part of the editor was not loaded")
+    expect(editor.covers().first).to_be_visible()
+    window.page.evaluate("0")  # reports arrive in order
+    window.complaints.clear()  # the request that failed, and what it caused
