@@ -21,6 +21,7 @@ from bench import (
     idle,
     imports,
     letter_cost,
+    listmonk,
     mailbox,
     many,
     pages,
@@ -50,6 +51,7 @@ from bench.testbed import Testbed
 MODULES = (
     sending,
     letter_cost,
+    listmonk,
     waiting,
     attachments,
     render,
@@ -91,7 +93,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "rows",
         nargs="*",
         metavar="ROW",
-        help=f"any of {', '.join(ROWS)}; default: all but crowd, mailbox, partitions and years",
+        help=f"any of {', '.join(ROWS)}; default: all but {', '.join(sorted(SOAK))}",
     )
     parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):

@@ -1,10 +1,13 @@
 """Run the PostgreSQL server for the benchmarks, installed from a wheel."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from bench.process_usage import find_parent, list_tree, read_cpu_seconds
 
 # Settings for a small dedicated server; fsync and synchronous_commit stay on.
 POSTGRESQL_SETTINGS = {
@@ -48,6 +51,15 @@ class PostgreSQL:
         """Delete a database and close its connections."""
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def read_cpu_seconds(self) -> float:
+        """Return the CPU time of the server's processes, including those that have ended."""
+        with self._connect() as connection:
+            server = find_parent(connection.info.backend_pid)
+            while True:
+                # A process that has just ended is missing; the server then has its time.
+                with contextlib.suppress(FileNotFoundError):
+                    return read_cpu_seconds(list_tree(server))
 
     def restart(self) -> None:
         """Stop the server, which ends all connections, and start it again."""
