@@ -21,11 +21,13 @@ from bench import (
     idle,
     imports,
     letter_cost,
+    listmonk,
     mailbox,
     many,
     pages,
     partitions,
     render,
+    replica,
     reports,
     results,
     returned,
@@ -50,9 +52,11 @@ from bench.testbed import Testbed
 MODULES = (
     sending,
     letter_cost,
+    listmonk,
     waiting,
     attachments,
     render,
+    replica,
     segments,
     search,
     imports,
@@ -80,7 +84,7 @@ MODULES = (
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
 # They take minutes: the first two are part of `make soak`, and none belongs to the default rows.
-SOAK = {"crowd", "mailbox", "partitions", "years"}
+SOAK = {"crowd", "mailbox", "partitions", "replica", "years"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -91,7 +95,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "rows",
         nargs="*",
         metavar="ROW",
-        help=f"any of {', '.join(ROWS)}; default: all but crowd, mailbox, partitions and years",
+        help=f"any of {', '.join(ROWS)}; default: all but {', '.join(sorted(SOAK))}",
     )
     parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):

