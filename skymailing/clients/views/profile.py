@@ -78,8 +78,6 @@ def render_profile(
     """Return the page of a client, with a note, tags or a value that could not be saved, and why."""
     suppressed = suppression.find_suppression(client.owner_id, client.email_key)
     topics = list_states(client.owner_id, client.email_key)
-    tags = list_client_tags(client)
-    present = {name for _id, name in tags}
     return render_template(
         "clients/show.html",
         client=client,
@@ -87,8 +85,6 @@ def render_profile(
         note_error=note_error,
         note_max_length=NOTE_MAX_LENGTH,
         timezone=name_timezone(client.timezone, utcnow()) if client.timezone else "",
-        tags=tags,
-        known_tags=[name for name in list_names(client.owner_id) if name not in present],
         new_tags=new_tags,
         tag_error=tag_error,
         edited=edited,
@@ -104,6 +100,7 @@ def render_profile(
             left=letters.find_left_topics(topics),
             suppressed_at=suppressed.created_at if suppressed else None,
         ),
+        **make_tag_context(client),
         **make_interest_context(client),
         **make_timeline_context(client),
     )
@@ -112,6 +109,13 @@ def render_profile(
 def back_to(client_id: int, anchor: str) -> ResponseReturnValue:
     """Redirect to a part of a client's page."""
     return redirect(url_for("clients.show", client_id=client_id, _anchor=anchor))
+
+
+def make_tag_context(client: Client) -> dict[str, Any]:
+    """Return the client's tags, and the owner's other tags, which the field suggests."""
+    tags = list_client_tags(client)
+    present = {name for _id, name in tags}
+    return {"tags": tags, "known_tags": [name for name in list_names(client.owner_id) if name not in present]}
 
 
 def make_interest_context(client: Client) -> dict[str, Any]:
