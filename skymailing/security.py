@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user, login_required, login_url
 from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
@@ -56,6 +56,14 @@ login.login_message_category = "info"
 login.session_protection = "basic"
 
 
+# Built only once, because every request of a signed-in user executes it.
+_SESSION = (
+    select(User, UserSession.id)
+    .join(UserSession, UserSession.user_id == User.id)
+    .where(UserSession.key == bindparam("key"), UserSession.expires_at > bindparam("now"))
+)
+
+
 def load_user(identity: str) -> User | None:
     """Return the user of a session.
 
@@ -63,11 +71,7 @@ def load_user(identity: str) -> User | None:
     """
     key = identity.rpartition(".")[2]
     now = utcnow()
-    found = db.session.execute(
-        select(User, UserSession.id)
-        .join(UserSession, UserSession.user_id == User.id)
-        .where(UserSession.key == key, UserSession.expires_at > now)
-    ).first()
+    found = db.session.execute(_SESSION, {"key": key, "now": now}).first()
     if found is None:
         return None
     user, session_id = found

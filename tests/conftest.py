@@ -62,8 +62,9 @@ LONG_FOLDERS = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.hook.pytest_deselected(items=[item for item in items if is_deselected(item)])
-    items[:] = [item for item in items if not is_deselected(item)]
+    deselected = {item for item in items if is_deselected(item)}
+    config.hook.pytest_deselected(items=list(deselected))
+    items[:] = [item for item in items if item not in deselected]
     items.sort(key=lambda item: get_position(item.path))
 
 

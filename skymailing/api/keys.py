@@ -7,7 +7,7 @@ import string
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.orm import contains_eager
 
 from skymailing import audit
@@ -63,6 +63,15 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+# Built only once, because every request of a program executes it.
+_KEY = (
+    select(ApiKey)
+    .join(ApiKey.owner)
+    .options(contains_eager(ApiKey.owner))
+    .where(ApiKey.digest == bindparam("digest"))
+)
+
+
 def find_key(secret: str, now: datetime) -> ApiKey | None:
     """Return the key with its owner if both may use the API now.
 
@@ -70,8 +79,7 @@ def find_key(secret: str, now: datetime) -> ApiKey | None:
     """
     if not KEY.fullmatch(secret):
         return None
-    statement = select(ApiKey).join(ApiKey.owner).options(contains_eager(ApiKey.owner))
-    key = db.session.scalar(statement.where(ApiKey.digest == digest_of(secret)))
+    key = db.session.scalar(_KEY, {"digest": digest_of(secret)})
     if key is None or not key.works_at(now):
         return None
     return key if key.owner.is_active and key.owner.deletion_at is None else None

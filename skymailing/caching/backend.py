@@ -156,10 +156,12 @@ class SharedCache(BaseCache):
 
     def invalidate(self, subjects: Collection[str]) -> None:
         """Keep all processes from serving anything cached so far that depends on these subjects."""
-        versions = {_make_version_key(subject): secrets.token_hex(8) for subject in subjects}
+        versions = [
+            text for subject in subjects for text in (_make_version_key(subject), secrets.token_hex(8))
+        ]
         if not versions:
             return
-        if self.run(lambda redis: redis.mset(versions), is_urgent=True) is None:
+        if self.run(lambda _redis: self._connection.execute("MSET", *versions), is_urgent=True) is None:
             self._has_missed_invalidation = True
         if not PAGE_SUBJECTS.isdisjoint(subjects):
             time.sleep(LEASE_SECONDS)
@@ -178,8 +180,9 @@ class SharedCache(BaseCache):
 
     def set_bytes(self, key: str, value: bytes, timeout: float | None = None) -> bool:
         """Store bytes unencoded, for `timeout` seconds."""
-        milliseconds = int(1000 * (timeout or self.default_timeout))
-        return bool(self.run(lambda redis: redis.set(PREFIX + key, value, px=max(1, milliseconds))))
+        milliseconds = max(1, int(1000 * (timeout or self.default_timeout)))
+        command = ("SET", PREFIX + key, value, "PX", milliseconds)
+        return bool(self.run(lambda _redis: self._connection.execute(*command)))
 
     def add(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
         """Store a value unless the key exists; return whether it was stored."""

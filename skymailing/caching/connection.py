@@ -23,10 +23,10 @@ def connect(url: str) -> Redis:
 
 
 class ThreadConnection(threading.local):
-    """A Redis connection per thread, for the reads that every cached page needs.
+    """A Redis connection per thread, for the commands that requests and commits repeat.
 
     The `redis` client borrows a connection for each command, checks it and counts statistics. That took
-    as much CPU time as everything else in serving a cached page.
+    as much CPU time as everything else in serving a cached page. Commands may be sent twice.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -34,7 +34,7 @@ class ThreadConnection(threading.local):
         self._connection: Any = None
         self._process = 0
 
-    def execute(self, *command: str) -> list[bytes | None]:
+    def execute(self, *command: str | bytes | int) -> list[bytes | None]:
         """Return the reply, reconnecting once if the connection was closed; raises RedisError."""
         if self._process != os.getpid():
             # Forked processes must not share a connection either.
@@ -44,7 +44,7 @@ class ThreadConnection(threading.local):
         except RedisConnectionError:
             return self._exchange(command)
 
-    def _exchange(self, command: tuple[str, ...]) -> list[bytes | None]:
+    def _exchange(self, command: tuple[str | bytes | int, ...]) -> list[bytes | None]:
         try:
             self._connection.send_command(*command, check_health=False)
             return cast("list[bytes | None]", self._connection.read_response())

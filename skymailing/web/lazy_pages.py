@@ -1,10 +1,30 @@
-"""An application whose pages can be built later, so that short commands start faster."""
+"""An application that builds its pages and their URLs only when needed, so that processes start faster."""
 
 import threading
 from collections.abc import Callable
 
 from flask import Flask
-from werkzeug.routing import Map
+from werkzeug.routing import Map, Rule
+
+
+class LazyRule(Rule):
+    """A rule whose function that builds URLs is compiled at its first call.
+
+    Werkzeug compiles two functions for each of hundreds of rules, which took most of an application's
+    start; a process needs few of them.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compile_now = super()._compile_builder
+        compiled: Callable[..., tuple[str, str]] | None = None
+
+        def build(rule: Rule, /, **values: object) -> tuple[str, str]:
+            nonlocal compiled
+            if compiled is None:
+                compiled = compile_now(append_unknown)
+            return compiled(rule, **values)
+
+        return build
 
 
 class LazyPagesFlask(Flask):
@@ -13,6 +33,8 @@ class LazyPagesFlask(Flask):
     Requests, `url_for` and `flask routes` all go through `url_map`, so none of them can see an
     application without its pages.
     """
+
+    url_rule_class = LazyRule
 
     def __init__(self, import_name: str) -> None:
         self._lock = threading.RLock()
