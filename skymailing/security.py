@@ -47,8 +47,6 @@ class BadToken(UserError):
         self.reason = reason
 
 
-# --- Sign-in ----------------------------------------------------------------------------------
-
 login.login_view = "auth.login"
 login.login_message = _l("Please sign in to see this page.")
 login.login_message_category = "info"
@@ -65,10 +63,7 @@ _SESSION = (
 
 
 def load_user(identity: str) -> User | None:
-    """Return the user of a session.
-
-    Returns None if the session has expired or been ended, or if the user is blocked or unconfirmed.
-    """
+    """Return the user of a session; None if it has ended, or if the user is blocked or unconfirmed."""
     key = identity.rpartition(".")[2]
     now = utcnow()
     found = db.session.execute(_SESSION, {"key": key, "now": now}).first()

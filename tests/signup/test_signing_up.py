@@ -76,7 +76,6 @@ def test_a_person_subscribes_through_the_hosted_page(
     client = find_client(session)
     assert client is not None
     assert (client.email, client.full_name, client.attributes) == (EMAIL, "Анна", {"city": "Омск"})
-    assert (client.origin, client.origin_id) == (Origin.FORM, form.id)
     assert session.scalars(select(client_tags.c.tag_id)).all() == [tag.id]
     assert session.execute(select(client_forms)).tuples().all() == [(form.id, client.id)]
     asked, confirmed = session.scalars(select(Consent).order_by(Consent.id)).all()
@@ -88,6 +87,17 @@ def test_a_person_subscribes_through_the_hosted_page(
         assert consent.text.text == "I agree to get news."
         assert consent.orphaned_at is None
     assert session.execute(select(FormDay.requested, FormDay.confirmed)).tuples().all() == [(1, 1)]
+
+
+@pytest.mark.one_engine
+def test_a_client_who_signed_up_refers_to_the_form(
+    app: Flask, session: Session, form: SignupForm, smtp: SmtpServer, work: Work
+) -> None:
+    Visitor(app).sign_up(form)
+    confirm(app, smtp, work)
+    client = find_client(session)
+    assert client is not None
+    assert (client.origin, client.origin_id) == (Origin.FORM, form.id)
 
 
 def test_a_confirmation_subscribes_to_the_forms_topics(
