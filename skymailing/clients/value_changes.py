@@ -2,13 +2,25 @@
 
 from dataclasses import replace
 
+from skymailing.clients.cleaning import clean_text
 from skymailing.clients.columns import attribute_key
 from skymailing.clients.services import ClientValues, update_client
 from skymailing.errors import UserError
 from skymailing.models import Client
 
 TEXTS = ("full_name", "comment")
+SHOWN_LENGTH = 200
 ATTRIBUTE = "attribute."  # before the name of a custom field, as in segments
+
+
+class ValueChanged(UserError):
+    """Another window has changed the value that is to be changed."""
+
+    def __init__(self, present: str) -> None:
+        if present:
+            super().__init__("client_value_changed", value=present[:SHOWN_LENGTH])
+        else:
+            super().__init__("client_value_removed")
 
 
 def read_value(client: Client, field: str) -> str:
@@ -21,10 +33,15 @@ def read_value(client: Client, field: str) -> str:
 def change_value(client: Client, field: str, value: str, shown: str) -> None:
     """Store a value; an empty one removes a custom field.
 
-    `shown` is the value that the page had: raises UserError if it has changed since, and InvalidValue.
+    `shown` is the value that the page had: raises ValueChanged if it has changed since, and InvalidValue.
     """
-    if _normalize(read_value(client, field)) != _normalize(shown):
-        raise UserError("client_value_changed")
+    present = read_value(client, field)
+    if present and _normalize(present) == _normalize(value):
+        return  # the same change, made twice
+    if _normalize(present) != _normalize(shown):
+        raise ValueChanged(present)
+    if value.strip() and not clean_text(value):
+        raise UserError("client_value_unreadable")
     values = ClientValues.of(client)
     if field == "full_name":
         values = replace(values, full_name=value)
@@ -33,7 +50,7 @@ def change_value(client: Client, field: str, value: str, shown: str) -> None:
     elif (name := field.removeprefix(ATTRIBUTE)) in client.attributes:
         values = replace(values, attributes=list((client.attributes | {name: value}).items()))
     else:
-        raise UserError("client_value_changed")
+        raise ValueChanged("")
     update_client(client, values)
 
 
@@ -44,7 +61,7 @@ def add_value(client: Client, name: str, value: str) -> str:
         raise UserError("client_field_unnamed")
     if client.attributes.get(key):
         raise UserError("client_field_taken", name=key)
-    if not value.strip():
+    if not clean_text(value):
         raise UserError("client_value_missing")
     update_client(
         client, replace(ClientValues.of(client), attributes=[*client.attributes.items(), (key, value)])

@@ -81,12 +81,12 @@ class Ledger:
 
     @property
     def undelivered(self) -> int:
-        """The number of letters that were refused or returned, or that may not have arrived."""
-        return self.counts[DeliveryState.FAILED] + self.unknown + self.run.returned
+        """The number of letters that were refused or returned."""
+        return self.counts[DeliveryState.FAILED] + self.run.returned
 
     @property
     def not_sent(self) -> int:
-        """The number of letters that were never given to a mail server."""
+        """The number of letters that no mail server accepted or refused for good."""
         return self.done - self.counts[DeliveryState.SENT] - self.counts[DeliveryState.FAILED] - self.unknown
 
     @property

@@ -27,7 +27,6 @@ CAUSE_TEXTS: dict[str, Any] = {
     DeliveryState.SUPPRESSED: lazy_pgettext("cause", "unsubscribed or excluded before sending"),
     DeliveryState.EXPIRED: lazy_pgettext("cause", "the mailing ended first"),
     DeliveryState.CANCELLED: lazy_pgettext("cause", "cancelled"),
-    DeliveryState.UNKNOWN: lazy_pgettext("cause", "unknown whether delivered"),
     RETURNED: lazy_pgettext("cause", "returned later"),
 }
 

@@ -13,7 +13,7 @@ from skymailing.mailings.queries import Ledger
 from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
 from skymailing.purchases.queries import Revenue, sum_of_run
 
-# The final states of letters that were never given to a mail server.
+# The final states of letters that no mail server accepted or refused for good.
 NOT_SENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 RETURNED = "returned"
 MAX_REPLIES = 1_000  # different replies that are sorted into reasons; each of the rest concerns few letters
@@ -41,6 +41,7 @@ class Results:
     complaints: int
     clicked: int
     unsubscribed: int
+    unknown: int = 0  # letters that may or may not have arrived
     tracked: int = 0  # the delivered letters whose clicks are counted
     causes: list[Cause] = field(default_factory=list)
     # There were more refusals than failed letters, so the causes are in proportion to the refusals.
@@ -55,12 +56,12 @@ class Results:
 
     @property
     def undelivered(self) -> int:
-        """Letters that were refused or returned, or that may not have arrived."""
+        """Letters that were refused or returned."""
         return sum(cause.count for cause in self.causes if not cause.prevented_sending)
 
     @property
     def not_sent(self) -> int:
-        """Letters that were never given to a mail server, because of their recipients or their mailing."""
+        """Letters that no mail server accepted or refused for good, because of recipients or the mailing."""
         return sum(cause.count for cause in self.causes if cause.prevented_sending)
 
     @property
@@ -74,7 +75,7 @@ class Results:
 
     @property
     def _ended(self) -> int:
-        return self.delivered + self.undelivered + self.not_sent
+        return self.delivered + self.undelivered + self.unknown + self.not_sent
 
 
 def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> Results:
@@ -82,14 +83,16 @@ def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> 
     failed, refused = counts["failed"], sum(refusals.values())
     shares = _distribute(failed, refusals)
     causes = [Cause(reason.value, shares[reason]) for reason in RefusalReason]
-    causes += [Cause(state.value, counts[state.value]) for state in (*NOT_SENT, DeliveryState.UNKNOWN)]
+    causes += [Cause(state.value, counts[state.value]) for state in NOT_SENT]
     causes.append(Cause(RETURNED, counts["returned"]))
     causes = sorted((cause for cause in causes if cause.count), key=lambda cause: -cause.count)
-    later: dict[str, Any] = {name: counts[name] for name in LATER_COUNTS}
+    # Clicks that turn out to be a machine's are subtracted, perhaps in a later period.
+    later: dict[str, Any] = {name: max(0, counts[name]) for name in LATER_COUNTS}
     return Results(
         counts["planned"],
         counts["sent"],
         **later,
+        unknown=counts["unknown"],
         tracked=max(0, counts["tracked"]),
         causes=causes,
         is_estimate=refused > failed > 0,

@@ -54,13 +54,8 @@ class Figures:
         return self.counts["attempts"] / letters if letters else None
 
     @property
-    def refused(self) -> int:
-        """Letters that were given to a mail server, and refused or perhaps not received."""
-        return self.counts["failed"] + self.counts["unknown"]
-
-    @property
     def not_sent(self) -> int:
-        """Letters that were never given to a mail server."""
+        """Letters that no mail server accepted or refused for good."""
         return sum(self.counts[state.value] for state in NOT_SENT)
 
     @property

@@ -62,10 +62,21 @@ def index() -> str:
         states=list(STATE_TONES),
         tones={state.value: tone for state, tone in STATE_TONES.items()},
         counts_clicks=counts_clicks(mailing, report) if report else False,
-        clicks=clicks.read_clicks(make_scope(mailing), period) if has_clicks(report) and period else None,
         explain_cause=explain_cause,
         format_share=format_share,
     )
+
+
+@bp.get("/clicks")
+@login_required
+def show_clicks() -> str:
+    """Show the links that people followed in a period, and when; the report loads it."""
+    _form, mailing, period = read_filters()
+    if period is None:
+        abort(400)
+    arguments = {key: value for key, value in request.args.items() if value}
+    found = clicks.read_clicks(make_scope(mailing), period)
+    return render_template("reports/clicks.html", clicks=found, period=period, arguments=arguments)
 
 
 @bp.get("/report.csv")
@@ -88,10 +99,6 @@ def counts_clicks(mailing: Mailing | None, report: queries.Report) -> bool:
     return (
         mailing.track_clicks if mailing else bool(find_default_tracking(current_user.id).get("track_clicks"))
     )
-
-
-def has_clicks(report: queries.Report | None) -> bool:
-    return report is not None and bool(report.totals.counts["clicked"])
 
 
 def measure_growth(report: queries.Report) -> growth.Growth | None:

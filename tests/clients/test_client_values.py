@@ -74,13 +74,44 @@ def test_a_change_in_another_window_is_not_overwritten(
     anna.attributes = {"city": "Riga"}
     session.commit()
     response = change(browser, anna, "attribute.city", "Berlin", shown="Omsk")
-    assert "changed in another window" in find_errors(response.text)["value-attribute-city"]
+    assert "Changed in another window to “Riga”." in find_errors(response.text)["value-attribute-city"]
     assert read(session, anna)[2] == {"city": "Riga"}
     (field,) = soup(response).select("details[open] input[name=value]")
     assert field["value"] == "Berlin", "what was entered is not lost"
     # The form on the page with the error has the present value.
     assert change(browser, anna, "attribute.city", "Berlin").status_code == 302
     assert read(session, anna)[2] == {"city": "Berlin"}
+
+
+def test_a_field_that_another_window_removed_becomes_a_new_one(
+    browser: FlaskClient, session: Session, anna: Client
+) -> None:
+    anna.attributes = {"color": "red"}
+    session.commit()
+    data = {"field": "attribute.city", "shown": "Omsk", "value": "Riga"}
+    page = soup(browser.post(f"/clients/{anna.id}/values", data=data))
+    (form,) = page.select("details[open] form")
+    assert [field["value"] for field in form.select("input:not([type=hidden])")] == ["city", "Riga"]
+    assert "removed in another window" in form.get_text()
+    assert read(session, anna)[2] == {"color": "red"}
+
+
+def test_the_same_change_made_twice_is_no_conflict(
+    browser: FlaskClient, session: Session, anna: Client
+) -> None:
+    for _time in range(2):
+        data = {"field": "attribute.city", "shown": "Omsk", "value": "Riga"}
+        assert browser.post(f"/clients/{anna.id}/values", data=data).status_code == 302
+    assert read(session, anna)[2]["city"] == "Riga"
+
+
+def test_invisible_characters_do_not_remove_a_value(
+    browser: FlaskClient, session: Session, anna: Client
+) -> None:
+    page = change(browser, anna, "attribute.city", "\x01")
+    assert "only invisible characters" in find_errors(page.text)["value-attribute-city"]
+    assert "Enter a value." in soup(add(browser, anna, "size", "\x01\ufffd")).get_text()
+    assert read(session, anna)[2] == {"city": "Omsk", "color": "red"}
 
 
 @pytest.mark.parametrize(

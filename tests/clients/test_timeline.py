@@ -86,7 +86,7 @@ def test_it_shows_every_kind_of_event_newest_first(
 
     found = read_events(browser, client)
     hidden = [re.sub(r" \d\d:\d\d| \d+(?=”)|(?<=old)\d+", "", text).replace("\xa0", " ") for text in found]
-    why = "Why? Not recorded for this email."
+    why = "Why this client? Not recorded for this email."
     assert hidden == [
         "subscribed again",
         "unsubscribed from everything Too many emails Daily!",

@@ -43,13 +43,12 @@ def test_results_add_up() -> None:
     results = sum_up(
         count(planned=20, sent=12, failed=3, suppressed=2, unknown=1, returned=2), Counter({FULL: 2, DEAD: 1})
     )
-    assert (results.delivered, results.undelivered, results.not_sent) == (10, 6, 2)
+    assert (results.delivered, results.undelivered, results.unknown, results.not_sent) == (10, 5, 1, 2)
     assert (results.total, results.open) == (20, 2)
     assert {cause.name: cause.count for cause in results.causes} == {
         "full-mailbox": 2,
         "no-address": 1,
         "suppressed": 2,
-        "unknown": 1,
         "returned": 2,
     }
     assert not results.is_estimate
@@ -83,7 +82,7 @@ def test_a_period_can_have_more_results_than_planned_letters() -> None:
 
 
 def test_every_cause_has_a_text() -> None:
-    assert set(CAUSE_TEXTS) == {*RefusalReason, *NOT_SENT, DeliveryState.UNKNOWN, RETURNED}
+    assert set(CAUSE_TEXTS) == {*RefusalReason, *NOT_SENT, RETURNED}
     assert Cause(RETURNED, 1).name not in {*RefusalReason, *DeliveryState}
 
 

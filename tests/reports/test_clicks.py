@@ -37,6 +37,11 @@ def read(browser: FlaskClient, query: str = WEEK) -> Tag:
     return soup(browser.get(f"/reports/?{query}"))
 
 
+def read_clicks(browser: FlaskClient, query: str = WEEK) -> Tag:
+    """Return the page whose links and hours the report loads."""
+    return soup(browser.get(f"/reports/clicks?{query}"))
+
+
 def read_tile(browser: FlaskClient, label: str, query: str = WEEK) -> str:
     tiles = read(browser, query).select("#totals .headlines > div")
     texts = [" ".join(tile.get_text(" ").split()) for tile in tiles]
@@ -57,6 +62,10 @@ def test_the_share_of_clicks_leaves_out_mailings_that_count_none(browser: FlaskC
         changes.add("returned", 2, START)
     assert read_tile(browser, "Clicked") == "2 4.2%", "2 of 48 delivered letters"
     assert list_cells(browser) == [["40", "0", "0", "0 0%"], ["30", "0", "0", "–"], ["10", "0", "2", "2 25%"]]
+    days = read(browser).select("#days tbody tr:not([hidden])")
+    assert [day.select("td")[-1].get_text(strip=True) for day in days] == ["2"], (
+        "clicks may be in older letters"
+    )
     one = f"{WEEK}&mailing={run.mailing_id}"
     assert read_tile(browser, "Clicked", one) == "2 25%"
 
@@ -67,6 +76,9 @@ def test_clicks_in_letters_of_earlier_days_have_no_share(browser: FlaskClient, u
     with count_changes(run) as changes:
         changes.add("clicked", 4, START)
     assert read_tile(browser, "Clicked").startswith("4 was 0")
+    with count_changes(run) as changes:
+        changes.add("clicked", -6, START)  # a gateway's
+    assert "Clicked 0 0%" in " ".join(read(browser).select("#totals")[0].get_text(" ").split())
 
 
 def test_a_day_that_is_added_up_keeps_its_letters_with_counted_clicks(
@@ -114,12 +126,13 @@ def test_the_most_followed_links_are_listed(browser: FlaskClient, user: User, se
         label = "Sale" if "sale" in url else ""
         session.add(RunLink(run_id=run.id, number=number, url=url, label=label, people=people))
     session.commit()
-    rows = read(browser).select("#links tbody tr")
+    card = read(browser).select("#clicks")[0]
+    rows = soup(browser.get(str(card["data-hx-get"]))).select("#clicks #links tbody tr")
     assert [row.get_text(" ", strip=True) for row in rows] == [
         "https://shop.example/ 4",
         "Sale https://shop.example/sale 3",
     ]
-    rows = read(browser, f"{WEEK}&mailing={second.mailing_id}").select("#links tbody tr")
+    rows = read_clicks(browser, f"{WEEK}&mailing={second.mailing_id}").select("#links tbody tr")
     assert [row.get_text(" ", strip=True) for row in rows] == ["https://shop.example/ 2"]
 
 
@@ -135,7 +148,7 @@ def test_first_clicks_are_shown_by_hour_in_the_users_time_zone(
         changes.add("clicked", -2, START + timedelta(hours=5))
     hours = {
         row.select("th")[0].get_text(): int(str(row.select("td")[0]["data-value"]))
-        for row in read(browser).select("#hours tbody tr")
+        for row in read_clicks(browser).select("#hours tbody tr")
     }
     assert len(hours) == 24
     assert {hour: people for hour, people in hours.items() if people} == {"17:00": 12, "18:00": 10}
@@ -144,4 +157,6 @@ def test_first_clicks_are_shown_by_hour_in_the_users_time_zone(
 @pytest.mark.one_engine
 def test_a_few_clicks_say_nothing_about_hours(browser: FlaskClient, user: User) -> None:
     send(user, 50, 19)
-    assert not read(browser).select("#click-hours")
+    page = read_clicks(browser)
+    assert not page.select("#click-hours")
+    assert "No clicks to show" in page.get_text()

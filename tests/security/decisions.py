@@ -85,8 +85,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.test_letters": PRIVATE,
     **dict.fromkeys(("auth.test_letter", "auth.test_letter_html", "auth.test_letter_source"), CAUGHT),
     **dict.fromkeys(("account.export", "account.delete", "account.leaving"), PRIVATE),
-    "clients.index": PRIVATE,
-    **dict.fromkeys(("clients.attributes", "clients.new"), PRIVATE),
+    **dict.fromkeys(("clients.index", "clients.attributes", "clients.new"), PRIVATE),
     **dict.fromkeys(("clients.show", "clients.edit", "clients.suppress", "clients.allow"), CLIENT),
     **dict.fromkeys(("clients.activity", "clients.duplicates"), PRIVATE),
     **dict.fromkeys(("clients.delete", "clients.merge"), CLIENT),
@@ -271,7 +270,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_audit.index": Panel(MANAGERS),
     **dict.fromkeys(("returns.index", "returns.csv"), PRIVATE),
     **dict.fromkeys(("returns.confirm", "returns.dismiss"), Own("bounce_id", objects.make_bounce)),
-    **dict.fromkeys(("logs.index", "logs.csv", "reports.index", "reports.csv"), PRIVATE),
+    **dict.fromkeys(("logs.index", "logs.csv"), PRIVATE),
+    **dict.fromkeys(("reports.index", "reports.csv", "reports.show_clicks"), PRIVATE),
     # The operations themselves are in tests/api/test_permissions.py.
     **dict.fromkeys(("api_docs.index", "api_docs.specification", "api_docs.guide"), PUBLIC),
 }

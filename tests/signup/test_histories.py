@@ -11,9 +11,21 @@ from skymailing.clients import consents
 from skymailing.clients.consents import Evidence
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Consent, ConsentKind, ConsentPurpose, SignupForm, Tag, User, form_tags
+from skymailing.models import (
+    Consent,
+    ConsentKind,
+    ConsentPurpose,
+    Origin,
+    SignupForm,
+    Tag,
+    User,
+    form_tags,
+)
 from tests.returns.scenes import Desk
+from tests.signup.people import Visitor
+from tests.signup.test_signing_up import Work, confirm, find_client
 from tests.support.factories import ClientFactory
+from tests.support.servers import SmtpServer
 
 
 def test_complaints_are_part_of_the_history(app: Flask, session: Session, user: User) -> None:
@@ -60,3 +72,14 @@ def test_forms_follow_when_tags_are_merged_deleted_and_restored(
     (undo,) = BeautifulSoup(page, "html.parser").select(".flash form")
     browser.post(str(undo["action"]))
     assert len(list_tags()) == 1
+
+
+@pytest.mark.one_engine
+def test_a_client_who_signed_up_refers_to_the_form(
+    app: Flask, session: Session, form: SignupForm, smtp: SmtpServer, work: Work
+) -> None:
+    Visitor(app).sign_up(form)
+    confirm(app, smtp, work)
+    client = find_client(session)
+    assert client is not None
+    assert (client.origin, client.origin_id) == (Origin.FORM, form.id)

@@ -15,7 +15,6 @@ from skymailing.models import (
     Consent,
     ConsentKind,
     FormDay,
-    Origin,
     Signup,
     SignupForm,
     Suppression,
@@ -87,17 +86,6 @@ def test_a_person_subscribes_through_the_hosted_page(
         assert consent.text.text == "I agree to get news."
         assert consent.orphaned_at is None
     assert session.execute(select(FormDay.requested, FormDay.confirmed)).tuples().all() == [(1, 1)]
-
-
-@pytest.mark.one_engine
-def test_a_client_who_signed_up_refers_to_the_form(
-    app: Flask, session: Session, form: SignupForm, smtp: SmtpServer, work: Work
-) -> None:
-    Visitor(app).sign_up(form)
-    confirm(app, smtp, work)
-    client = find_client(session)
-    assert client is not None
-    assert (client.origin, client.origin_id) == (Origin.FORM, form.id)
 
 
 def test_a_confirmation_subscribes_to_the_forms_topics(

@@ -77,12 +77,12 @@ def path_of(run: Run, page: str = "", variant: int = 0) -> str:
 
 
 def read_links(page: BeautifulSoup) -> dict[str, tuple[str, str]]:
-    """Return the people and clicks of each link by its label."""
+    """Return the people, without their share, and the clicks of each link by its label."""
     rows = [
         [cell.get_text(" ", strip=True) for cell in row.select("td")]
         for row in page.select("#links tbody tr")
     ]
-    return {row[0].split()[0]: (row[1], row[2]) for row in rows}
+    return {row[0].split()[0]: (row[1].split()[0], row[2]) for row in rows}
 
 
 def read_badges(browser: FlaskClient, run: Run, variant: int) -> dict[str, str]:

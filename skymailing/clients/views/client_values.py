@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import login_required
 
-from skymailing.clients.value_changes import add_value, change_value
+from skymailing.clients.value_changes import ATTRIBUTE, TEXTS, add_value, change_value, read_value
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.profile import EditedValue, back_to, render_profile
 from skymailing.errors import UserError
@@ -25,8 +25,12 @@ def change_client_value(client_id: int) -> ResponseReturnValue:
         change_value(client, field, value, request.form.get("shown", ""))
     except UserError as error:
         db.session.rollback()
-        edited = EditedValue(field, value, explain(error))
-        return render_profile(get_own(Client, client_id), edited=edited)
+        client = get_own(Client, client_id)
+        if field in TEXTS or read_value(client, field):
+            return render_profile(client, edited=EditedValue(field, value, explain(error)))
+        # The field is not on the page any more, so what was entered becomes a new one.
+        name = field.removeprefix(ATTRIBUTE)
+        return render_profile(client, edited=EditedValue("", value, explain(error), name))
     db.session.commit()
     flash(_("Saved."), "success")
     return back_to(client_id, "values")

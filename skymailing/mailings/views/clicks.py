@@ -18,11 +18,12 @@ from skymailing.mailings.click_map import read_map
 from skymailing.mailings.click_segments import Clicked, make_segment
 from skymailing.mailings.click_variants import VariantClicks, is_text, list_variants
 from skymailing.mailings.follow_up import can_follow_up
+from skymailing.mailings.queries import count_runs
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.variants import letter_of
 from skymailing.mailings.views.blueprint import bp
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.models import AuditAction, Run, RunLink
+from skymailing.models import AuditAction, DeliveryState, Run, RunLink
 from skymailing.quotas.checks import LimitReached
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.csv import csv_response
@@ -47,11 +48,13 @@ def clicks(run_id: int) -> str:
     if number and chosen is None:
         abort(404)
     counts = click_queries.count_clicks(run, variant)
+    (ledger,) = count_runs([run])
     return render_template(
         "mailings/clicks.html",
         mailing=run.mailing,
         run=run,
         clicks=counts,
+        delivered=ledger[DeliveryState.SENT] - run.returned,
         hours=count_hours(run, variant) if counts.people and not run.details_removed_at else (),
         devices=list_devices(run) if not variant else [],
         format_share=format_share,
