@@ -31,7 +31,7 @@ def read_value(client: Client, field: str) -> str:
 
 
 def change_value(client: Client, field: str, value: str, shown: str) -> None:
-    """Store a value; an empty one removes a custom field.
+    """Store a value; an empty one removes a custom field, which is added if the client has none.
 
     `shown` is the value that the page had: raises ValueChanged if it has changed since, and InvalidValue.
     """
@@ -47,11 +47,17 @@ def change_value(client: Client, field: str, value: str, shown: str) -> None:
         values = replace(values, full_name=value)
     elif field == "comment":
         values = replace(values, comment=value)
-    elif (name := field.removeprefix(ATTRIBUTE)) in client.attributes:
+    elif name := find_attribute(field):
         values = replace(values, attributes=list((client.attributes | {name: value}).items()))
     else:
-        raise ValueChanged("")
+        raise UserError("client_field_unknown")
     update_client(client, values)
+
+
+def find_attribute(field: str) -> str:
+    """Return the name of the custom field; empty if it is none, or if no field can have this name."""
+    name = field.removeprefix(ATTRIBUTE)
+    return name if name != field and attribute_key(name) == name else ""
 
 
 def add_value(client: Client, name: str, value: str) -> str:

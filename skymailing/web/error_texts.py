@@ -68,6 +68,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "client_value_removed": _l("This value was removed in another window. Add it again if you need it."),
     "client_value_unreadable": _l("The value has only invisible characters."),
     "client_value_missing": _l("Enter a value."),
+    "client_field_unknown": _l("Clients have no such field."),
     "client_field_unnamed": _l("The name needs a letter or a digit."),
     "client_field_taken": _l("This client already has the field “%(name)s”."),
     "client_attribute_too_long": _l("The value is longer than 2,000 characters."),

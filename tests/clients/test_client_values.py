@@ -131,7 +131,24 @@ def test_a_value_that_is_too_long_is_refused_beside_its_field(
     assert read(session, anna) == before
 
 
-@pytest.mark.parametrize("field", ["email", "timezone", "owner_id", "attribute.shoe", "attribute.", ""])
+def test_a_value_is_changed_in_the_list(browser: FlaskClient, session: Session, anna: Client) -> None:
+    def post(field: str, shown: str, value: str) -> tuple[int, str]:
+        data = {"field": field, "shown": shown, "value": value}
+        response = browser.post(f"/clients/{anna.id}/values", data=data, headers={"HX-Request": "true"})
+        return response.status_code, response.text
+
+    assert post("attribute.city", "Omsk", " Riga ") == (200, "Riga")
+    assert post("attribute.shoe_size", "", "42") == (200, "42")
+    assert post("attribute.color", "red", "") == (200, "")
+    assert read(session, anna)[2] == {"city": "Riga", "shoe_size": "42"}
+    status, text = post("attribute.city", "Omsk", "Berlin")
+    assert (status, text) == (422, "Changed in another window to “Riga”. Save again to replace it.")
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["email", "timezone", "owner_id", "attribute.Shoe size", "attribute.", "city", ""],
+)
 def test_other_fields_cannot_be_changed(
     browser: FlaskClient, session: Session, anna: Client, field: str
 ) -> None:

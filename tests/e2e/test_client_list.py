@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from skymailing.models import User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
-from tests.e2e.window import DESKTOP
+from tests.e2e.window import DESKTOP, Window
 from tests.support.factories import ClientFactory
 
 
@@ -37,6 +37,8 @@ def test_a_long_list_can_be_selected_searched_and_paginated(site: Site, open_win
     expect(main.get_by_role("columnheader", name="city")).to_be_visible()
     expect(main.locator(".client-value").first).to_have_text("Tver")
 
+    change_a_value(window)
+
     main.get_by_role("link", name="Page 2", exact=True).click()
     expect(main.locator("tbody tr")).to_have_count(10)
     main.get_by_role("link", name="Previous page").click()
@@ -46,3 +48,20 @@ def test_a_long_list_can_be_selected_searched_and_paginated(site: Site, open_win
     page.keyboard.type("omsk ann")
     page.keyboard.press("Enter")
     expect(main.locator(".client-count")).to_contain_text("30 found")
+
+
+def change_a_value(window: Window) -> None:
+    """Change the first client's city where the list shows it, after cancelling once."""
+    first = window.main.locator(".client-value").first
+    first.get_by_role("button").click()
+    field = first.get_by_role("textbox", name="city")
+    expect(field).to_be_focused()
+    field.fill("Riga")
+    field.press("Escape")
+    expect(first).to_have_text("Tver")
+    first.get_by_role("button").press("Enter")
+    field.fill("Riga")
+    field.press("Enter")
+    expect(first).to_have_text("Riga")
+    window.page.reload()
+    expect(first).to_have_text("Riga")

@@ -101,7 +101,7 @@ def test_the_growth_of_the_list_is_shown(browser: FlaskClient, user: User) -> No
 
     numbers = find_numbers(find_section(read(browser), "Your clients"))
 
-    assert numbers == {"Total": "4", "Added in 30 days": "+2", "Unsubscribed": "1"}
+    assert numbers == {"Total": "4", "Added in 30 days": "+2", "Unsubscribed in 30 days": "1"}
 
 
 def test_visitors_see_the_totals_of_all_users_but_users_do_not(

@@ -1,6 +1,6 @@
 """Change the values of a client, and add some, on the client's page."""
 
-from flask import flash, request
+from flask import Response, flash, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import login_required
@@ -11,7 +11,7 @@ from skymailing.clients.views.profile import EditedValue, back_to, render_profil
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
-from skymailing.security import get_own
+from skymailing.security import get_own, is_partial_request
 from skymailing.web.error_texts import explain
 
 
@@ -25,6 +25,8 @@ def change_client_value(client_id: int) -> ResponseReturnValue:
         change_value(client, field, value, request.form.get("shown", ""))
     except UserError as error:
         db.session.rollback()
+        if is_partial_request():
+            return explain(error), 422
         client = get_own(Client, client_id)
         if field in TEXTS or read_value(client, field):
             return render_profile(client, edited=EditedValue(field, value, explain(error)))
@@ -32,6 +34,8 @@ def change_client_value(client_id: int) -> ResponseReturnValue:
         name = field.removeprefix(ATTRIBUTE)
         return render_profile(client, edited=EditedValue("", value, explain(error), name))
     db.session.commit()
+    if is_partial_request():  # the list of clients
+        return Response(read_value(client, field), mimetype="text/plain")
     flash(_("Saved."), "success")
     return back_to(client_id, "values")
 
