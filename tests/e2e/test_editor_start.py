@@ -7,12 +7,20 @@ from playwright.sync_api import Route, expect
 
 from skymailing.models import MessageFormat, User
 from tests.e2e.blocks import BlockEditor
-from tests.e2e.editor import add_message, choose_mode, expect_draft, expect_mode, open_editor
+from tests.e2e.editor import (
+    add_message,
+    choose_mode,
+    expect_draft,
+    expect_in_body,
+    expect_mode,
+    open_editor,
+)
 from tests.e2e.site import Site
 from tests.e2e.window import Window
 
 QUILL = "**/vendor/quill/quill.*.js"
 FIRST_DESIGN = "/messages/new?kind=blocks"
+TOOLS = "**/text-tools.js"
 
 
 @contextmanager
@@ -87,12 +95,42 @@ def test_a_source_is_shown_and_can_be_changed_before_the_tools_have_loaded(
     window: Window, site: Site, owner: User
 ) -> None:
     message = add_message(site, owner, format=MessageFormat.MARKDOWN, body="# Dear all")
-    with holding(window, "**/text-tools.js"):
+    with holding(window, TOOLS):
         window.page.goto(f"/messages/{message}/edit", wait_until="commit")
         expect(window.page.locator(".source-colors")).to_contain_text("# Dear all")
         window.fill(body="# Dear friends")
     expect_draft(window)
     expect(window.page.frame_locator("#preview iframe").get_by_role("heading")).to_have_text("Dear friends")
+
+
+def test_a_click_is_forgotten_once_the_text_changes(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Dear all</p>")
+    editor = window.page.locator(".ql-editor")
+    with holding(window, TOOLS):
+        window.page.goto(f"/messages/{message}/edit", wait_until="commit")
+        expect(editor).to_have_text("Dear all")
+        editor.press("Control+a")
+        window.page.get_by_role("button", name="Bold").click()
+        editor.press("Control+End")
+        window.page.keyboard.type(" and friends")
+        editor.press("Control+a")
+    expect_mode(window, "writing")
+    expect(editor).to_have_text("Dear all and friends")
+    expect(editor.locator("strong")).to_have_count(0)
+
+
+def test_drafts_are_saved_although_the_tools_are_not_loaded(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.MARKDOWN, body="# Dear all")
+    window.page.route(TOOLS, lambda route: route.abort())
+    window.page.goto(f"/messages/{message}/edit", wait_until="commit")
+    expect(window.page.locator(".mode-notice")).to_contain_text("Save your text and reload the page")
+    window.fill(body="# Dear friends")
+    expect_draft(window)
+    window.page.evaluate("0")  # reports arrive in order
+    window.complaints.clear()  # the request that failed, and what it caused
+    window.page.unroute(TOOLS)
+    open_editor(window, f"/messages/{message}/edit")
+    expect_in_body(window, "# Dear friends")
 
 
 def test_the_author_learns_that_the_tools_were_not_loaded(window: Window, owner: User) -> None:
