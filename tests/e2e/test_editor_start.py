@@ -9,6 +9,7 @@ from skymailing.models import MessageFormat, User
 from tests.e2e.blocks import BlockEditor
 from tests.e2e.editor import (
     add_message,
+    body,
     choose_mode,
     expect_draft,
     expect_in_body,
@@ -21,6 +22,7 @@ from tests.e2e.window import Window
 QUILL = "**/vendor/quill/quill.*.js"
 FIRST_DESIGN = "/messages/new?kind=blocks"
 TOOLS = "**/text-tools.js"
+UNVEIL = "document.getAnimations().forEach((animation) => animation.finish())"  # as if ten seconds had passed
 
 
 @contextmanager
@@ -101,6 +103,33 @@ def test_a_source_is_shown_and_can_be_changed_before_the_tools_have_loaded(
         window.fill(body="# Dear friends")
     expect_draft(window)
     expect(window.page.frame_locator("#preview iframe").get_by_role("heading")).to_have_text("Dear friends")
+
+
+def test_text_that_is_typed_while_quill_loads_is_kept(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Dear all</p>")
+    for path in (f"/messages/{message}/edit", "/messages/new"):
+        with holding(window, QUILL):
+            window.page.goto(path, wait_until="commit")
+            expect(window.main.locator(".modes [data-mode=writing]")).to_be_checked()
+            window.page.evaluate(UNVEIL)
+            window.fill(body="<p>Dear friends</p>")
+        expect_mode(window, "writing")
+        assert "Dear friends" in body(window)
+        expect(window.page.locator(".ql-editor")).to_have_text("Dear friends")
+
+
+def test_html_that_is_chosen_while_quill_loads_is_shown(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Dear all</p>")
+    for path, text in ((f"/messages/{message}/edit", "Dear all"), ("/messages/new", "<!-- text begins -->")):
+        with holding(window, QUILL):
+            window.page.goto(path, wait_until="commit")
+            expect(window.main.locator(".modes [data-mode=writing]")).to_be_checked()
+            choose_mode(window, "html")
+            expect(window.page.locator("textarea[name=body]")).to_be_visible()
+            expect_in_body(window, text)
+        window.wait_until_quiet()
+        expect_mode(window, "html")
+        expect_in_body(window, text)
 
 
 def test_a_click_is_forgotten_once_the_text_changes(window: Window, site: Site, owner: User) -> None:
