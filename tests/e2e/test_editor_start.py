@@ -162,6 +162,16 @@ def test_drafts_are_saved_although_the_tools_are_not_loaded(window: Window, site
     expect_in_body(window, "# Dear friends")
 
 
+def test_only_real_losses_keep_the_source_open(window: Window, site: Site, owner: User) -> None:
+    button = '<p><a class="button " href="https://a.example/">Buy</a></p>'
+    picture = f'<p><img src="{site.url}/static/img/favicon.svg" alt="a<!--b"></p>'
+    for text, mode in ((button, "writing"), (picture, "writing"), (f"{button}<!-- c -->", "html")):
+        message = add_message(site, owner, format=MessageFormat.HTML, body=text)
+        open_editor(window, f"/messages/{message}/edit")
+        expect_mode(window, mode)
+    expect(window.page.locator(".mode-notice")).to_contain_text("comments")
+
+
 def test_the_author_learns_that_the_tools_were_not_loaded(window: Window, owner: User) -> None:
     editor = BlockEditor(window)
     window.page.route(QUILL, lambda route: route.abort())
