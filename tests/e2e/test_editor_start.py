@@ -7,12 +7,22 @@ from playwright.sync_api import Route, expect
 
 from skymailing.models import MessageFormat, User
 from tests.e2e.blocks import BlockEditor
-from tests.e2e.editor import add_message, choose_mode, expect_draft, expect_mode, open_editor
+from tests.e2e.editor import (
+    add_message,
+    body,
+    choose_mode,
+    expect_draft,
+    expect_in_body,
+    expect_mode,
+    open_editor,
+)
 from tests.e2e.site import Site
 from tests.e2e.window import Window
 
 QUILL = "**/vendor/quill/quill.*.js"
 FIRST_DESIGN = "/messages/new?kind=blocks"
+TOOLS = "**/text-tools.js"
+UNVEIL = "document.getAnimations().forEach((animation) => animation.finish())"  # as if ten seconds had passed
 
 
 @contextmanager
@@ -87,12 +97,79 @@ def test_a_source_is_shown_and_can_be_changed_before_the_tools_have_loaded(
     window: Window, site: Site, owner: User
 ) -> None:
     message = add_message(site, owner, format=MessageFormat.MARKDOWN, body="# Dear all")
-    with holding(window, "**/text-tools.js"):
+    with holding(window, TOOLS):
         window.page.goto(f"/messages/{message}/edit", wait_until="commit")
         expect(window.page.locator(".source-colors")).to_contain_text("# Dear all")
         window.fill(body="# Dear friends")
     expect_draft(window)
     expect(window.page.frame_locator("#preview iframe").get_by_role("heading")).to_have_text("Dear friends")
+
+
+def test_text_that_is_typed_while_quill_loads_is_kept(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Dear all</p>")
+    for path in (f"/messages/{message}/edit", "/messages/new"):
+        with holding(window, QUILL):
+            window.page.goto(path, wait_until="commit")
+            expect(window.main.locator(".modes [data-mode=writing]")).to_be_checked()
+            window.page.evaluate(UNVEIL)
+            window.fill(body="<p>Dear friends</p>")
+        expect_mode(window, "writing")
+        assert "Dear friends" in body(window)
+        expect(window.page.locator(".ql-editor")).to_have_text("Dear friends")
+
+
+def test_html_that_is_chosen_while_quill_loads_is_shown(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Dear all</p>")
+    for path, text in ((f"/messages/{message}/edit", "Dear all"), ("/messages/new", "<!-- text begins -->")):
+        with holding(window, QUILL):
+            window.page.goto(path, wait_until="commit")
+            expect(window.main.locator(".modes [data-mode=writing]")).to_be_checked()
+            choose_mode(window, "html")
+            expect(window.page.locator("textarea[name=body]")).to_be_visible()
+            expect_in_body(window, text)
+        window.wait_until_quiet()
+        expect_mode(window, "html")
+        expect_in_body(window, text)
+
+
+def test_a_click_is_forgotten_once_the_text_changes(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Dear all</p>")
+    editor = window.page.locator(".ql-editor")
+    with holding(window, TOOLS):
+        window.page.goto(f"/messages/{message}/edit", wait_until="commit")
+        expect(editor).to_have_text("Dear all")
+        editor.press("Control+a")
+        window.page.get_by_role("button", name="Bold").click()
+        editor.press("Control+End")
+        window.page.keyboard.type(" and friends")
+        editor.press("Control+a")
+    expect_mode(window, "writing")
+    expect(editor).to_have_text("Dear all and friends")
+    expect(editor.locator("strong")).to_have_count(0)
+
+
+def test_drafts_are_saved_although_the_tools_are_not_loaded(window: Window, site: Site, owner: User) -> None:
+    message = add_message(site, owner, format=MessageFormat.MARKDOWN, body="# Dear all")
+    window.page.route(TOOLS, lambda route: route.abort())
+    window.page.goto(f"/messages/{message}/edit", wait_until="commit")
+    expect(window.page.locator(".mode-notice")).to_contain_text("Save your text and reload the page")
+    window.fill(body="# Dear friends")
+    expect_draft(window)
+    window.page.evaluate("0")  # reports arrive in order
+    window.complaints.clear()  # the request that failed, and what it caused
+    window.page.unroute(TOOLS)
+    open_editor(window, f"/messages/{message}/edit")
+    expect_in_body(window, "# Dear friends")
+
+
+def test_only_real_losses_keep_the_source_open(window: Window, site: Site, owner: User) -> None:
+    button = '<p><a class="button " href="https://a.example/">Buy</a></p>'
+    picture = f'<p><img src="{site.url}/static/img/favicon.svg" alt="a<!--b"></p>'
+    for text, mode in ((button, "writing"), (picture, "writing"), (f"{button}<!-- c -->", "html")):
+        message = add_message(site, owner, format=MessageFormat.HTML, body=text)
+        open_editor(window, f"/messages/{message}/edit")
+        expect_mode(window, mode)
+    expect(window.page.locator(".mode-notice")).to_contain_text("comments")
 
 
 def test_the_author_learns_that_the_tools_were_not_loaded(window: Window, owner: User) -> None:

@@ -10,7 +10,6 @@ import { focusPalette, saveBlock, startLibrary } from "./block-library.js";
 import { closeSheet, drawPanel, focusPanel, isNarrow, place, showTab, startPanel } from "./block-panel.js";
 import { checkBlocks, findProblem, findWay, setServerProblem, startProblems } from "./block-problems.js";
 import { closeText, isOpen, openText, startText } from "./block-text.js";
-import { startDrafts } from "./drafts.js";
 import { form, setMode } from "./form.js";
 import { refreshPreview, startPreview } from "./preview.js";
 import { startToolbar } from "./toolbar.js";
@@ -146,7 +145,6 @@ export function startTools() {
       if (!problem) showChecks(findings, findWay);
     },
   });
-  if (form.dataset.drafts) startDrafts();
   onChange(showUndo);
   showUndo();
   button("undo").addEventListener("click", () => step(undo));
@@ -169,5 +167,4 @@ export function startTools() {
 export function startSource() {
   form.querySelector(".composed details").open = true;
   form.dataset.mode = "json";
-  if (form.dataset.drafts) startDrafts();
 }

@@ -148,8 +148,10 @@ function addDiscardButton() {
   state.after(discard);
 }
 
-export function startDrafts() {
+// Save each change from now on, also if the author has already changed something.
+export function startDrafts(isChanged = false) {
   addDiscardButton();
+  if (isChanged) schedule();
   form.addEventListener("input", (event) => {
     if (!event.target.closest(".values-panel")) schedule();
   });

@@ -4,7 +4,8 @@ import { announceChange, form, texts } from "./form.js";
 const BUTTONS = ".tools button, .bs button, #preview button[type=button]";
 
 const loading = {}; // by the ID of the template: when its contents are loaded
-let repeat = () => {}; // does what the author's last click was for
+const doNothing = () => {};
+let repeat = doNothing; // does what the author's last click was for
 let hasTyped = false;
 
 // Load the scripts and styles in a template of the page, if it has one.
@@ -29,7 +30,7 @@ async function insertTemplate(template) {
   await Promise.all(loads);
 }
 
-// Keep a click for which the scripts are still missing; `act` gets what `start` of loadRest returned.
+// Keep a click for which the scripts are still missing; `act` gets what `act` of loadRest returned.
 export function remember(act) {
   repeat = act;
 }
@@ -41,6 +42,19 @@ function keepClick({ target }) {
 
 function keepTyping() {
   hasTyped = true;
+  repeat = doNothing; // the click was for the text before, and now something else may be selected
+}
+
+// Drafts do not wait for the rest of the editor: what is typed is saved even if the rest is never loaded.
+async function loadDrafts() {
+  if (!form.dataset.drafts) return;
+  const { startDrafts } = await import("./drafts.js");
+  startDrafts(hasTyped);
+}
+
+async function start(act) {
+  await loadTemplate("rest");
+  return act();
 }
 
 function waitForPaint() {
@@ -50,15 +64,15 @@ function waitForPaint() {
   });
 }
 
-// Load what is in the page's template, and then call `start`, which imports the rest and starts it.
-export async function loadRest(start) {
+// Load what is in the page's template, and then call `act`, which imports the rest and starts it.
+export async function loadRest(act) {
   const early = new AbortController();
   document.addEventListener("click", keepClick, { capture: true, signal: early.signal });
-  form.addEventListener("input", keepTyping, { signal: early.signal });
+  form.addEventListener("input", keepTyping); // for drafts, which may load even if the rest fails
   try {
     await waitForPaint();
-    await loadTemplate("rest");
-    const result = await start(); // first, because the last click may be made during it
+    // First, because the last click may be made during it.
+    const [result] = await Promise.all([start(act), loadDrafts()]);
     repeat(result);
     if (hasTyped) announceChange();
     form.dataset.ready = "";

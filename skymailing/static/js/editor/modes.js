@@ -12,9 +12,13 @@ const tools = form.querySelector(".tools");
 let isBusy = false;
 let writing = null; // the module of writing mode, once it is needed
 
+function choice(name) {
+  return fieldset.querySelector(`[data-mode="${name}"]`);
+}
+
 function show(name) {
   setMode(name);
-  fieldset.querySelector(`[data-mode="${name}"]`).checked = true;
+  choice(name).checked = true;
   form.dataset.mode = name;
   form.querySelector(".writing").hidden = name !== "writing";
   form.querySelector(".body-field").hidden = name === "writing";
@@ -63,11 +67,21 @@ function restore(previous) {
   announceChange();
 }
 
+// Give a new message its design if the author does not wait for writing mode, which would have opened it.
+async function fillBlank() {
+  const page = await convert("html");
+  if (!body.value.trim()) body.value = page;
+}
+
 // Convert the body for another mode. Resolves to false if the author decides against it.
 async function change(to) {
   const previous = { mode, body: body.value };
   const fromFormat = formatOf(mode), toFormat = formatOf(to);
-  if (fromFormat === toFormat) return to === "writing" ? offerWriting(previous.body) : true;
+  if (fromFormat === toFormat) {
+    if (to === "writing") return offerWriting(previous.body);
+    if (!form.dataset.mode && !previous.body.trim()) await fillBlank();
+    return true;
+  }
 
   const isEmptyDesign = isBlank();
   // Everything but the design can be kept if writing mode supports the whole text.
@@ -90,7 +104,7 @@ async function change(to) {
 
 async function choose(event) {
   const to = event.target.dataset.mode;
-  if (!to || to === mode) return;
+  if (!to || (to === mode && form.dataset.mode)) return; // before a mode is shown, the author may choose any
   event.stopPropagation();
   if (isBusy) return show(mode);
   isBusy = true;
@@ -122,13 +136,15 @@ async function openFirst() {
   // Loading Quill is not necessary to see that it does not support a table.
   const losses = findLosses(dropEmptyEnd(splitPage(body.value).text), texts);
   if (losses.length) return showKept(losses);
+  choice("writing").checked = true; // so that a click on HTML is a change
   try {
-    const [page, { openWriting }] = await Promise.all([hasText ? body.value : convert("html"), loadWriting()]);
+    const [design, { openWriting }] = await Promise.all([hasText ? null : convert("html"), loadWriting()]);
     if (form.dataset.mode) return; // the author has chosen another mode since
-    body.value = page;
-    showKept(openWriting(page, !hasText));
+    const isBlankStill = !body.value.trim(); // CSS unveils the text after a while, so the author may have typed
+    if (isBlankStill) body.value = design || "";
+    showKept(openWriting(body.value, isBlankStill));
   } catch {
-    show(format);
+    if (!form.dataset.mode) show(format);
     if (!writing) showNotice(texts.notLoaded);
   }
 }
@@ -138,8 +154,7 @@ function followLink(event) {
   const link = event.target.closest('[href="#message-form"]');
   if (!link) return;
   event.preventDefault();
-  const name = link.dataset.choose || "writing";
-  fieldset.querySelector(`[data-mode="${name}"]`).click();
+  choice(link.dataset.choose || "writing").click();
   form.scrollIntoView();
   form.elements.subject.focus({ preventScroll: true });
 }

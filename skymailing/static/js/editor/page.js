@@ -129,17 +129,20 @@ export function findLosses(html, texts) {
   const masked = maskLiquid(html);
   const losses = new Set();
   const elements = new Set();
-  for (const node of parseInert(masked.text).querySelectorAll("*")) {
+  const content = parseInert(masked.text);
+  for (const node of content.querySelectorAll("*")) {
     const name = node.nodeName.toLowerCase();
     if (/^(table|tbody|thead|tfoot|tr|td|th)$/.test(name)) losses.add(texts.lostTables);
     else if (!SUPPORTED.includes(name)) elements.add(`<${name.replace("x-", "")}>`);
     for (const attribute of node.attributes) {
       if (attribute.name.search(masked.word) >= 0) losses.add(texts.lostTags);
       const isStyle = /^(data-css|class|align|bgcolor|color)$/.test(attribute.name);
-      if (isStyle && !/^(button|center|right|\s*)$/.test(attribute.value)) losses.add(texts.lostStyles);
+      if (isStyle && !/^(button|center|right|)$/.test(attribute.value.trim())) losses.add(texts.lostStyles);
     }
   }
-  if (masked.text.includes("<!--")) losses.add(texts.lostComments);
+  // Not the characters "<!--", which an attribute may contain; a comment may also follow the body.
+  const { ownerDocument } = content;
+  if (ownerDocument.createNodeIterator(ownerDocument, NodeFilter.SHOW_COMMENT).nextNode()) losses.add(texts.lostComments);
   if (elements.size) losses.add(texts.lostElements.replace("{names}", [...elements].slice(0, NAMES_SHOWN).join(", ")));
   return [...losses];
 }

@@ -1,7 +1,5 @@
-// What belongs to a text in the editor, and is not needed to show it: client data, images, the toolbar, the preview
-// and drafts.
-import { startDrafts } from "./drafts.js";
-import { form, mode, texts } from "./form.js";
+// What belongs to a text in the editor, and is not needed to show it: client data, images, the toolbar and the preview.
+import { mode, texts } from "./form.js";
 import { handleText } from "./open-text.js";
 import { startPictures, uploadPictures } from "./pictures.js";
 import { startPreview } from "./preview.js";
@@ -21,5 +19,4 @@ export function startTools() {
   startToolbar();
   handleText({ onSelection: showTools, onFiles: uploadPictures });
   startPreview({ findWay });
-  if (form.dataset.drafts) startDrafts();
 }
