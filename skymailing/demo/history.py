@@ -67,7 +67,11 @@ class History:
         state: RunState,
         shares: Mapping[DeliveryState, int],
     ) -> Run:
-        """Create a run with the given number of deliveries per state; all other deliveries were sent."""
+        """Create a run with the given number of deliveries per state; all other deliveries were sent.
+
+        Clients who were added later did not get it.
+        """
+        audience = [client for client in audience if client.created_at <= at]
         run = Run(
             mailing_id=mailing.id,
             scheduled_for=at,

@@ -20,14 +20,17 @@ from skymailing.models import (
     Attempt,
     CallState,
     Client,
+    ClientImport,
     Delivery,
     DeliveryState,
     Mailing,
     MailingState,
     Message,
+    Origin,
     Role,
     Run,
     RunState,
+    SignupForm,
     Suppression,
     User,
     WebhookCall,
@@ -107,6 +110,21 @@ def test_each_deliverys_attempts_match_its_count(app: Flask, session: Session) -
     assert list(session.scalars(select(Attempt.at).order_by(Attempt.id))) == sorted(
         session.scalars(select(Attempt.at))
     )
+
+
+def test_clients_come_from_older_files_and_forms(app: Flask, session: Session) -> None:
+    run_demo(app)
+    files = {file.id: file for file in session.scalars(select(ClientImport))}
+    forms = {form.id: form for form in session.scalars(select(SignupForm))}
+    added: Counter[int] = Counter()
+    for client in session.scalars(select(Client)):
+        assert client.origin_id is not None
+        source = files[client.origin_id] if client.origin == Origin.IMPORT else forms[client.origin_id]
+        assert source.created_at < client.created_at <= utcnow()
+        added[client.origin_id] += client.origin == Origin.IMPORT
+    assert {id: file.created for id, file in files.items()} == +added
+    letters = select(Delivery.id).join(Client, Client.id == Delivery.client_id).join(Run)
+    assert session.scalars(letters.where(Run.started_at < Client.created_at)).all() == []
 
 
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)
