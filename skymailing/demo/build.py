@@ -138,12 +138,14 @@ class _Example:
         form = self._add_form()
         add_origins(self.clients, form, self.now)
         add_webhook(self.owner, self.now)
-        add_sequence(self.owner, self.now)
         self.english = [client for client in self.clients if client.attributes["language"] == "en"]
         self._add_past()
+        add_sequence(self.history, form, self.clients[-SIGNED_UP:], self.now)
         self._add_present()
         self._add_future()
         history = self.history
+        # Lists show the latest IDs first.
+        history.runs.sort(key=lambda run: run.started_at)
         db.session.add_all(history.runs)
         db.session.add_all(history.deliveries)
         db.session.add_all(history.suppressions.values())

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from click.testing import Result
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from skymailing.clients.letters import explain_run
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, check_content
+from skymailing.delivery.sequences.entering import list_steps
 from skymailing.demo.texts import MESSAGES, Text
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
@@ -23,6 +25,8 @@ from skymailing.models import (
     ClientImport,
     Delivery,
     DeliveryState,
+    Enrolment,
+    EnrolmentState,
     Mailing,
     MailingState,
     Message,
@@ -30,11 +34,14 @@ from skymailing.models import (
     Role,
     Run,
     RunState,
+    Sequence,
+    SequenceState,
     SignupForm,
     Suppression,
     User,
     WebhookCall,
 )
+from skymailing.sequences.queries import count_steps
 from tests.support.servers import SmtpServer
 
 # What the demo contains is decided in Python.
@@ -125,6 +132,33 @@ def test_clients_come_from_older_files_and_forms(app: Flask, session: Session) -
     assert {id: file.created for id, file in files.items()} == +added
     letters = select(Delivery.id).join(Client, Client.id == Delivery.client_id).join(Run)
     assert session.scalars(letters.where(Run.started_at < Client.created_at)).all() == []
+
+
+def test_the_numbers_of_the_sequence_agree_and_none_of_its_letters_is_overdue(
+    app: Flask, session: Session
+) -> None:
+    run_demo(app)
+    sequence = session.scalars(select(Sequence)).one()
+    states = Counter(session.scalars(select(Enrolment.state)))
+    assert (sequence.entered, sequence.done) == (states.total(), states[EnrolmentState.DONE])
+    steps = list_steps(session, sequence.id)
+    with app.app_context():
+        counts = count_steps(sequence, steps)
+    assert sum(count.waiting for count in counts.values()) == states[EnrolmentState.ACTIVE] > 0
+    ahead = sequence.entered
+    for step in steps:
+        assert counts[step.id].sent == ahead - counts[step.id].waiting > 0
+        ahead = counts[step.id].sent
+    assert ahead == sequence.done
+    due = session.scalars(select(Enrolment.due_at).where(Enrolment.state == EnrolmentState.ACTIVE)).all()
+    assert all(at and utcnow() < at < utcnow() + timedelta(days=8) for at in due)
+    assert sequence.state is SequenceState.PAUSED, "the demo sends nothing more of it"
+
+
+def test_lists_by_id_are_in_order_of_time(app: Flask, session: Session) -> None:
+    run_demo(app)
+    starts = list(session.scalars(select(Run.started_at).order_by(Run.id)))
+    assert starts == sorted(starts)
 
 
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)
