@@ -159,6 +159,7 @@ class _Example:
         connection = db.session.connection()
         for run in run_keys(connection, [run.id for run in history.runs]):
             recount(connection, run)
+        history.count_usage(connection, self.now)
         add_test(self.tested, "Осень пришла: новые цвета", self.random)
         add_reactions(self.owner, history.runs, self.now)
 

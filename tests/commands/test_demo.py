@@ -16,6 +16,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, check_content
 from skymailing.delivery.sequences.entering import list_steps
 from skymailing.demo.texts import MESSAGES, Text
+from skymailing.manager.owner_usage import measure_owners
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
     Article,
@@ -41,6 +42,7 @@ from skymailing.models import (
     User,
     WebhookCall,
 )
+from skymailing.quotas.counting import hour_of
 from skymailing.sequences.queries import count_steps
 from tests.support.servers import SmtpServer
 
@@ -153,6 +155,18 @@ def test_the_numbers_of_the_sequence_agree_and_none_of_its_letters_is_overdue(
     due = session.scalars(select(Enrolment.due_at).where(Enrolment.state == EnrolmentState.ACTIVE)).all()
     assert all(at and utcnow() < at < utcnow() + timedelta(days=8) for at in due)
     assert sequence.state is SequenceState.PAUSED, "the demo sends nothing more of it"
+
+
+def test_hourly_counts_agree_with_the_attempts(app: Flask, session: Session) -> None:
+    run_demo(app)
+    owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
+    now = utcnow()
+    recent = select(func.count()).select_from(Attempt).where(Attempt.number == 1)
+    letters = session.scalar(recent.where(Attempt.at >= hour_of(now - timedelta(days=30)))) or 0
+    with app.app_context():
+        usage = measure_owners(now, [owner.id])[owner.id]
+    assert usage.letters == letters > usage.letters_today > 0
+    assert 0 < usage.bounces < usage.letters // 20
 
 
 def test_lists_by_id_are_in_order_of_time(app: Flask, session: Session) -> None:
