@@ -38,6 +38,7 @@ from skymailing.models import (
     RunState,
     User,
 )
+from skymailing.sequences.steps import NEVER
 
 USERS_PER_PAGE = 25
 MAX_COUNT = 10_000  # counts stop here
@@ -92,6 +93,11 @@ def list_mailings(criteria: MailingCriteria, cursor: str | None) -> Page:
         refusal = (RunAnswer.mailing_id == Mailing.id) & (RunAnswer.outcome == Outcome.FAILED)
         statement = statement.where(exists().where(refusal) == criteria.refused)
     return paginate(statement, [(Mailing.id, True)], cursor)
+
+
+def find_end(mailing: Mailing) -> datetime | None:
+    """Return when a mailing ends; None for the letters of sequences and programs, which never end."""
+    return mailing.ends_at if mailing.ends_at < NEVER else None
 
 
 def find_mailings(ids: Collection[int]) -> list[Mailing]:
