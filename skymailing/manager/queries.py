@@ -228,14 +228,15 @@ def to_bounded(number: int) -> BoundedCount:
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
-    """Return a page of articles, including drafts, newest first."""
+    """Return a page of articles, the latest publication first; drafts count from when they were begun."""
     statement = select(Article).options(joinedload(Article.author))
     if title:
         statement = statement.where(contains(Article.title, title))
     if published is not None:
         is_public = func.coalesce(Article.published_at <= now, False)
         statement = statement.where(is_public if published else ~is_public)
-    return paginate(statement, [(Article.id, True)], cursor)
+    shown_at = func.coalesce(Article.published_at, Article.created_at)
+    return paginate(statement, [(shown_at, True), (Article.id, True)], cursor)
 
 
 def list_audit(
