@@ -1,6 +1,13 @@
 """Define five articles for the blog, in Russian and English."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from skymailing.delivery.rendering.languages import guess_language
+from skymailing.extensions import db
+from skymailing.models import Article, User
 
 
 @dataclass(frozen=True)
@@ -131,3 +138,22 @@ it was delivered, so we do not guess. You decide whether to send it again.
 """,
     ),
 )
+
+
+def add_articles(author: User, now: datetime) -> None:
+    """Add the articles whose address is still free."""
+    existing = set(db.session.scalars(select(Article.slug)))
+    db.session.add_all(
+        Article(
+            author=author,
+            slug=piece.slug,
+            title=piece.title,
+            language=guess_language(piece.title),
+            summary=piece.summary,
+            body=piece.body,
+            published_at=now - timedelta(days=piece.days_ago),
+            views=piece.views,
+        )
+        for piece in ARTICLES
+        if piece.slug not in existing
+    )

@@ -14,9 +14,9 @@ from sqlalchemy import insert, select
 from skymailing.delivery.ledger.reconciliation import recount
 from skymailing.delivery.ledger.run_counts import run_keys
 from skymailing.delivery.rendering.languages import guess_language
-from skymailing.demo.articles import ARTICLES
+from skymailing.demo.articles import add_articles
 from skymailing.demo.history import History
-from skymailing.demo.people import make_clients
+from skymailing.demo.people import SIGNED_UP, add_origins, make_clients
 from skymailing.demo.reactions import add_reactions
 from skymailing.demo.sequences import add_sequence
 from skymailing.demo.texts import MESSAGES
@@ -24,7 +24,6 @@ from skymailing.demo.variants import add_test
 from skymailing.demo.webhooks import add_webhook
 from skymailing.extensions import db
 from skymailing.models import (
-    Article,
     Audience,
     Client,
     DeliveryState,
@@ -49,6 +48,7 @@ OWNER = "demo@example.com"
 # A fixed seed, so that every installation gets the same people and letters.
 SEED = 20261122
 ZONE = "Europe/Moscow"
+AGE = timedelta(days=400)  # of the accounts: older than everything in them
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
                 role=login.role,
                 name=login.name,
                 timezone=ZONE,
-                confirmed_at=now - timedelta(days=60),
-                created_at=now - timedelta(days=60),
+                confirmed_at=now - AGE,
+                created_at=now - AGE,
             ),
         )
     db.session.add_all(users.values())
     db.session.flush()
-    _add_articles(users["editor@example.com"], now)
+    add_articles(users["editor@example.com"], now)
     _Example(users[OWNER], now).add()
     return True
 
@@ -107,24 +107,6 @@ def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
 def hash_passwords(logins: Sequence[Login]) -> list[str]:
     """Return the password hashes. Call this outside a transaction, because it is slow."""
     return [hash_password(login.password) for login in logins]
-
-
-def _add_articles(author: User, now: datetime) -> None:
-    existing = set(db.session.scalars(select(Article.slug)))
-    db.session.add_all(
-        Article(
-            author=author,
-            slug=piece.slug,
-            title=piece.title,
-            language=guess_language(piece.title),
-            summary=piece.summary,
-            body=piece.body,
-            published_at=now - timedelta(days=piece.days_ago),
-            views=piece.views,
-        )
-        for piece in ARTICLES
-        if piece.slug not in existing
-    )
 
 
 class _Example:
@@ -153,14 +135,17 @@ class _Example:
         db.session.add_all(self.messages.values())
         db.session.flush()
         self._add_segment()
-        self._add_form()
+        form = self._add_form()
+        add_origins(self.clients, form, self.now)
         add_webhook(self.owner, self.now)
-        add_sequence(self.owner, self.now)
         self.english = [client for client in self.clients if client.attributes["language"] == "en"]
         self._add_past()
+        add_sequence(self.history, form, self.clients[-SIGNED_UP:], self.now)
         self._add_present()
         self._add_future()
         history = self.history
+        # Lists show the latest IDs first.
+        history.runs.sort(key=lambda run: run.started_at)
         db.session.add_all(history.runs)
         db.session.add_all(history.deliveries)
         db.session.add_all(history.suppressions.values())
@@ -174,6 +159,7 @@ class _Example:
         connection = db.session.connection()
         for run in run_keys(connection, [run.id for run in history.runs]):
             recount(connection, run)
+        history.count_usage(connection, self.now)
         add_test(self.tested, "Осень пришла: новые цвета", self.random)
         add_reactions(self.owner, history.runs, self.now)
 
@@ -185,7 +171,7 @@ class _Example:
             Segment(owner_id=self.owner.id, name="English speakers with a bonus", conditions=conditions)
         )
 
-    def _add_form(self) -> None:
+    def _add_form(self) -> SignupForm:
         form = SignupForm(
             owner_id=self.owner.id,
             name="Сайт, подвал",
@@ -194,6 +180,7 @@ class _Example:
             introduction="Новые коллекции и места на мастер-классах — не чаще двух писем в месяц.",
             consent_text="Нажимая кнопку, я соглашаюсь получать письма мастерской. Отписаться можно всегда.",
             fields=[{"key": "full_name", "label": "Имя", "is_required": False}],
+            created_at=self.now - timedelta(days=60),
         )
         db.session.add(form)
         db.session.flush()
@@ -202,9 +189,10 @@ class _Example:
             day = (self.now - timedelta(days=days)).date()
             counts = {"requested": requested, "confirmed": requested * 3 // 4}
             db.session.add(FormDay(form_id=form.id, day=day, **counts))
+        return form
 
     def _add_past(self) -> None:
-        for client in self.random.sample(self.clients, 4):
+        for client in self.random.sample(self.clients[:-SIGNED_UP], 4):
             self.history.suppress(client, SuppressionReason.UNSUBSCRIBED, self.now - timedelta(days=45))
         start = self._make_time(days=-40, hour=10)
         autumn = self._add_mailing("Осенняя коллекция", "autumn", start, start + timedelta(days=2))

@@ -1,9 +1,12 @@
 """Create past and current runs with balanced ledgers, and the attempts that explain them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
+
+from sqlalchemy import Connection
 
 from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import describe_audience
@@ -20,8 +23,11 @@ from skymailing.models import (
     RunState,
     Suppression,
     SuppressionReason,
+    UsageKind,
     User,
 )
+from skymailing.quotas import counting as usage
+from skymailing.quotas.counting import RATED_RETENTION, hour_of
 
 ROUTE = "default"
 SECONDS_PER_LETTER = 0.4
@@ -67,7 +73,11 @@ class History:
         state: RunState,
         shares: Mapping[DeliveryState, int],
     ) -> Run:
-        """Create a run with the given number of deliveries per state; all other deliveries were sent."""
+        """Create a run with the given number of deliveries per state; all other deliveries were sent.
+
+        Clients who were added later did not get it.
+        """
+        audience = [client for client in audience if client.created_at <= at]
         run = Run(
             mailing_id=mailing.id,
             scheduled_for=at,
@@ -99,6 +109,18 @@ class History:
         run.finished_at = latest if state in (RunState.FINISHED, RunState.CANCELLED) else None
         self.runs.append(run)
         return run
+
+    def count_usage(self, connection: Connection, now: datetime) -> None:
+        """Count the letters and the addresses that do not exist by hour, as long as such counts are kept."""
+        counts: Counter[tuple[UsageKind, datetime]] = Counter()
+        for attempt in self.attempts:
+            is_missing = attempt.outcome is Outcome.FAILED and attempt.answer.startswith("5.1.1")
+            if attempt.at > now - RATED_RETENTION and (attempt.number == 1 or is_missing):
+                counts[UsageKind.LETTERS, hour_of(attempt.at)] += attempt.number == 1
+                counts[UsageKind.BOUNCES, hour_of(attempt.at)] += is_missing
+        for (kind, hour), count in counts.items():
+            if count:
+                usage.add(connection, self.owner.id, kind, count, hour)
 
     def _add_delivery(self, run: Run, client: Client, state: DeliveryState, at: datetime) -> Delivery:
         delivery = Delivery(

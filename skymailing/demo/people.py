@@ -1,11 +1,19 @@
 """Create two hundred fictional clients, whose addresses use domains reserved for examples (RFC 2606)."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import islice
 from random import Random
 
-from skymailing.models import Client, Origin, User
+from skymailing.extensions import db
+from skymailing.models import Client, ClientImport, ImportState, Origin, SignupForm, User
 
 COUNT = 200
 SIGNED_UP = 10  # of the newest, through a form; the others were imported
+DAYS_BETWEEN = 2.1  # two sign-ups
+# The imported files: how many days ago, and with how many clients.
+FILES = (("clients.xlsx", 345, 120), ("fair.csv", 150, 45), ("autumn-course.xlsx", 75, 25))
+HEADERS = ["email", "name", "comment", "city", "language", "bonus"]
 DOMAINS = ("example.com", "example.org", "example.net")
 CITIES_RU = ("Москва", "Санкт-Петербург", "Казань", "Екатеринбург", "Новосибирск", "Тверь", "Сочи", "Псков")
 CITIES_EN = ("London", "Bristol", "Toronto", "Dublin", "Austin", "Wellington", "Leeds", "Portland")
@@ -59,6 +67,24 @@ def make_clients(owner: User, random: Random) -> list[Client]:
             )
         )
     return clients
+
+
+def add_origins(clients: Sequence[Client], form: SignupForm, now: datetime) -> None:
+    """Let the clients come from files, and the newest from the form."""
+    others = iter(clients)
+    for filename, days, count in FILES:
+        at = now - timedelta(days=days)
+        # Its last change is that of the row, today: otherwise, retention would remove it at once.
+        file = ClientImport(owner_id=form.owner_id, filename=filename, headers=HEADERS, created_at=at)
+        file.state, file.rows_done, file.rows_total, file.created = ImportState.FINISHED, count, count, count
+        db.session.add(file)
+        db.session.flush()
+        for client in islice(others, count):
+            client.origin_id, client.created_at = file.id, at + timedelta(seconds=20)
+    for number, client in enumerate(others):
+        client.origin_id = form.id
+        client.created_at = now - timedelta(days=(SIGNED_UP - number) * DAYS_BETWEEN)
+    db.session.flush()
 
 
 def _choose_russian_name(random: Random) -> tuple[str, str]:

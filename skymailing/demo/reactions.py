@@ -23,7 +23,6 @@ from skymailing.models import (
 from skymailing.purchases.services import NewPurchase, add_purchase
 
 SEED = 9
-NEWCOMERS = 10
 CLICK_RATE, PURCHASE_RATE = 0.85, 0.4  # the first is the rate of those who click at all
 NOTES = (
     "Wants a second cup in the same glaze.",
@@ -34,14 +33,9 @@ AMOUNTS = (980, 1200, 1650, 2400, 3900)  # roubles
 
 
 def add_reactions(owner: User, runs: list[Run], now: datetime) -> None:
-    """Give clients a past, and let some click in the digests and buy something after a click."""
+    """Let some clients click in the digests and buy something after a click."""
     # A generator of its own, so that the rest of the example stays the same.
     random = Random(SEED)  # noqa: S311 - an example, not a secret
-    clients = db.session.scalars(select(Client).where(Client.owner_id == owner.id).order_by(Client.id)).all()
-    for number, client in enumerate(clients):
-        before = len(clients) - number
-        days = before * 2.1 if before <= NEWCOMERS else 60 + before * 1.5
-        client.created_at = now - timedelta(days=days)
     for run in runs:
         if run.mailing.periodicity is Periodicity.WEEKLY:
             _add_clicks(run, random)

@@ -1,13 +1,16 @@
 """Add a sequence that welcomes the people who sign up, with clients on the way."""
 
+from collections.abc import Sequence as Items
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
 from skymailing.delivery.sequences.timing import find_due
+from skymailing.demo.history import History
 from skymailing.extensions import db
 from skymailing.models import (
+    Audience,
     Client,
     Enrolment,
     EnrolmentState,
@@ -15,67 +18,79 @@ from skymailing.models import (
     MailingKind,
     MailingState,
     Message,
+    RunState,
     Sequence,
     SequenceState,
     SequenceStep,
     SignupForm,
+    StepLetter,
     Trigger,
     User,
     WaitUnit,
 )
 from skymailing.sequences.steps import NEVER, write_mailing
 
-# For each step: how many days clients wait for it, and how many wait for it now.
-STEPS = ((0, 0), (3, 6), (7, 9))
-DONE = 20
+WAITS = (0, 3, 7)  # days, for each step
 
 
-def add_sequence(owner: User, now: datetime) -> None:
-    """Add the sequence to the demo account; nothing of it is due for a year."""
-    form = db.session.scalar(select(SignupForm).where(SignupForm.owner_id == owner.id).limit(1))
-    messages = db.session.scalars(
-        select(Message).where(Message.owner_id == owner.id).order_by(Message.id).limit(len(STEPS))
-    ).all()
-    sequence = Sequence(owner_id=owner.id, name="Добро пожаловать в мастерскую", state=SequenceState.ACTIVE)
-    sequence.trigger, sequence.form_id = Trigger.FORM, form.id if form else None
+def add_sequence(history: History, form: SignupForm, clients: Items[Client], now: datetime) -> None:
+    """Let the clients who signed up get the letters that were due by now.
+
+    The sequence is paused, so that the demo sends none of the next ones.
+    """
+    owner = history.owner
+    newest = select(Message).where(Message.owner_id == owner.id).order_by(Message.id).limit(len(WAITS))
+    sequence = Sequence(owner_id=owner.id, name="Добро пожаловать в мастерскую", state=SequenceState.PAUSED)
+    sequence.trigger, sequence.form_id = Trigger.FORM, form.id
     sequence.owner, sequence.created_at = owner, now - timedelta(days=60)
     db.session.add(sequence)
     db.session.flush()
-    clients = iter(
-        db.session.scalars(select(Client.id).where(Client.owner_id == owner.id).order_by(Client.id).limit(60))
-    )
-    for position, ((days, waiting), message) in enumerate(zip(STEPS, messages, strict=False)):
-        mailing = Mailing(
-            owner_id=owner.id,
-            kind=MailingKind.SEQUENCE.value,
-            state=MailingState.RUNNING,
-            message_id=message.id,
-            starts_at=sequence.created_at,
-            ends_at=NEVER,
-            name=sequence.name,
-        )
-        db.session.add(mailing)
-        db.session.flush()
-        step = SequenceStep(sequence_id=sequence.id, position=position, mailing_id=mailing.id)
-        step.wait, step.wait_unit, step.mailing = days, WaitUnit.DAYS, mailing
-        step.at_time = time(10) if days else None
-        write_mailing(step, sequence)
-        db.session.add(step)
-        db.session.flush()
-        for _number in range(waiting):
-            due_at = find_due(step, now + timedelta(days=365), ZoneInfo(owner.timezone))
-            _add(sequence, next(clients), step.id, now, due_at=due_at)
-    for _number in range(DONE):
-        _add(sequence, next(clients), step.id, now)
-    sequence.entered, sequence.done = DONE + sum(waiting for _days, waiting in STEPS), DONE
+    steps = [
+        _add_step(sequence, owner, position, message)
+        for position, message in enumerate(db.session.scalars(newest).all())
+    ]
+    reachable = [client for client in clients if client.email_key not in history.suppressions]
+    ended = [_enrol(history, steps, client, now) for client in reachable]
+    sequence.entered, sequence.done = len(ended), sum(ended)
     db.session.flush()
 
 
-def _add(
-    sequence: Sequence, client_id: int, step_id: int, now: datetime, due_at: datetime | None = None
-) -> None:
-    enrolment = Enrolment(sequence_id=sequence.id, client_id=client_id, step_id=step_id, due_at=due_at)
-    enrolment.state = EnrolmentState.ACTIVE if due_at else EnrolmentState.DONE
-    enrolment.entered_at = now - timedelta(days=20)
-    enrolment.ended_at = None if due_at else now - timedelta(days=5)
+def _add_step(sequence: Sequence, owner: User, position: int, message: Message) -> SequenceStep:
+    mailing = Mailing(
+        owner_id=owner.id,
+        kind=MailingKind.SEQUENCE.value,
+        state=MailingState.PAUSED,
+        audience=Audience.SELECTED,
+        message=message,
+        starts_at=sequence.created_at,
+        ends_at=NEVER,
+        name=sequence.name,
+    )
+    db.session.add(mailing)
+    db.session.flush()
+    step = SequenceStep(sequence_id=sequence.id, position=position, mailing_id=mailing.id)
+    step.wait, step.wait_unit, step.mailing = WAITS[position], WaitUnit.DAYS, mailing
+    step.at_time = time(10) if step.wait else None
+    write_mailing(step, sequence)
+    db.session.add(step)
+    db.session.flush()
+    return step
+
+
+def _enrol(history: History, steps: Items[SequenceStep], client: Client, now: datetime) -> bool:
+    """Send a client the letters that were due since the sign-up; return whether these were all."""
+    enrolment = Enrolment(sequence_id=steps[0].sequence_id, client_id=client.id, step_id=steps[0].id)
+    enrolment.entered_at, enrolment.due_at = client.created_at, client.created_at
     db.session.add(enrolment)
+    db.session.flush()
+    last_at = client.created_at
+    for step in steps:
+        due_at = find_due(step, last_at, ZoneInfo(history.owner.timezone))
+        enrolment.step_id, enrolment.due_at = step.id, due_at
+        if due_at > now:
+            return False
+        last_at = due_at
+        history.add_run(step.mailing, [client], due_at, RunState.FINISHED, {})
+        db.session.add(StepLetter(enrolment_id=enrolment.id, step_id=step.id))
+    enrolment.state, enrolment.due_at, enrolment.ended_at = EnrolmentState.DONE, None, last_at
+    return True

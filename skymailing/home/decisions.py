@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, or_, select
 
 from skymailing.extensions import db
 from skymailing.letters.unknowns import WAITS
-from skymailing.mailings.queries import WAITS_FOR_DECISION
+from skymailing.mailings.queries import WAITS_FOR_DECISION, may_resend
 from skymailing.models import (
     Bounce,
     BreakerState,
@@ -59,6 +59,7 @@ class Decision:
     id: int | None = None
     name: str = ""
     mailing: Mailing | None = None
+    is_over: bool = False  # letters can no longer be sent again, so there is nothing to choose
 
 
 def find_decisions(owner_id: int, now: datetime) -> list[Decision]:
@@ -67,7 +68,7 @@ def find_decisions(owner_id: int, now: datetime) -> list[Decision]:
         *_find_paused(owner_id),
         *_find_servers(owner_id),
         *_find_domains(owner_id),
-        *_find_unknowns(owner_id),
+        *_find_unknowns(owner_id, now),
         *_find_unknowns_of_sequences(owner_id, now),
         *_count_unknown_letters(owner_id, now),
         *_count_returns(owner_id),
@@ -104,17 +105,18 @@ def _find_domains(owner_id: int) -> Iterator[Decision]:
             yield Decision(Subject.DOMAIN, id=domain.id, name=domain.name)
 
 
-def _find_unknowns(owner_id: int) -> Iterator[Decision]:
+def _find_unknowns(owner_id: int, now: datetime) -> Iterator[Decision]:
     newest = select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
     newest = newest.order_by(Mailing.id.desc()).limit(NEWEST_MAILINGS)
     last = select(func.max(Run.id)).where(Run.mailing_id.in_(newest.scalar_subquery()))
     last = last.where(Run.state != RunState.SKIPPED).group_by(Run.mailing_id)
     waiting = select(Delivery.run_id, func.count().label("letters")).where(WAITS_FOR_DECISION)
     by_run = waiting.where(Delivery.run_id.in_(last)).group_by(Delivery.run_id).subquery()
-    found = select(Mailing.id, Mailing.name, by_run.c.letters).join(Run, Run.mailing_id == Mailing.id)
+    found = select(Mailing, by_run.c.letters).join(Run, Run.mailing_id == Mailing.id)
     found = found.join(by_run, by_run.c.run_id == Run.id).order_by(Mailing.id.desc()).limit(MAX_SHOWN)
-    for id, name, count in db.session.execute(found):
-        yield Decision(Subject.UNKNOWN_MAILING, count, id, name)
+    for mailing, count in db.session.execute(found).tuples():
+        is_over = not may_resend(mailing, now)
+        yield Decision(Subject.UNKNOWN_MAILING, count, mailing.id, mailing.name, is_over=is_over)
 
 
 def _find_unknowns_of_sequences(owner_id: int, now: datetime) -> Iterator[Decision]:

@@ -102,6 +102,7 @@ class Progress:
     ends_at: datetime
     deferred: Deferred
     unknowns: Unknowns
+    may_resend: bool
     routes: tuple[RouteState, ...]
     rate: float | None = None  # letters finished per second
     finishes_at: datetime | None = None  # at this rate
@@ -130,6 +131,7 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
         ends_at=mailing.ends_at,
         deferred=_count_deferred(ledger, mailing.ends_at, now),
         unknowns=_count_unknowns(ledger),
+        may_resend=queries.may_resend(mailing, now),
         routes=_list_routes(mailing.owner_id, ledger.run.server_id, now) if is_sending else (),
     )
     if not is_sending:

@@ -150,9 +150,17 @@ def format_deferred(progress: Progress) -> str:
 
 
 def format_waiting(progress: Progress) -> str:
-    """Return how many unknown letters need the owner's decision; empty if none do."""
+    """Return how many unknown letters need the owner's attention; empty if none do."""
     if not progress.unknowns.waiting:
         return ""
+    if not progress.may_resend:
+        return str(
+            ngettext(
+                "%(num)d email may or may not have arrived.",
+                "%(num)d emails may or may not have arrived.",
+                progress.unknowns.waiting,
+            )
+        )
     return str(
         ngettext(
             "It is unknown whether %(num)d email was delivered. If it is sent again, it may arrive twice.",

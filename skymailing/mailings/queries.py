@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, String, func, select
@@ -166,6 +167,11 @@ def _make_ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[in
     counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, remainder))
     counts[DeliveryState.PENDING] = max(0, remainder - counts[DeliveryState.SENDING])
     return Ledger(run, dict.fromkeys(DeliveryState, 0) | counts)
+
+
+def may_resend(mailing: Mailing, now: datetime) -> bool:
+    """Return whether letters of the last run may be sent again."""
+    return mailing.state is not MailingState.CANCELLED and mailing.ends_at > now
 
 
 def count_waiting_unknowns(mailing: Mailing) -> int:

@@ -38,6 +38,7 @@ from skymailing.models import (
     RunState,
     User,
 )
+from skymailing.sequences.steps import NEVER
 
 USERS_PER_PAGE = 25
 MAX_COUNT = 10_000  # counts stop here
@@ -92,6 +93,11 @@ def list_mailings(criteria: MailingCriteria, cursor: str | None) -> Page:
         refusal = (RunAnswer.mailing_id == Mailing.id) & (RunAnswer.outcome == Outcome.FAILED)
         statement = statement.where(exists().where(refusal) == criteria.refused)
     return paginate(statement, [(Mailing.id, True)], cursor)
+
+
+def find_end(mailing: Mailing) -> datetime | None:
+    """Return when a mailing ends; None for the letters of sequences and programs, which never end."""
+    return mailing.ends_at if mailing.ends_at < NEVER else None
 
 
 def find_mailings(ids: Collection[int]) -> list[Mailing]:
@@ -222,14 +228,15 @@ def to_bounded(number: int) -> BoundedCount:
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
-    """Return a page of articles, including drafts, newest first."""
+    """Return a page of articles, the latest publication first; drafts count from when they were begun."""
     statement = select(Article).options(joinedload(Article.author))
     if title:
         statement = statement.where(contains(Article.title, title))
     if published is not None:
         is_public = func.coalesce(Article.published_at <= now, False)
         statement = statement.where(is_public if published else ~is_public)
-    return paginate(statement, [(Article.id, True)], cursor)
+    shown_at = func.coalesce(Article.published_at, Article.created_at)
+    return paginate(statement, [(shown_at, True), (Article.id, True)], cursor)
 
 
 def list_audit(

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from click.testing import Result
@@ -13,25 +14,36 @@ from sqlalchemy.orm import Session
 from skymailing.clients.letters import explain_run
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, check_content
+from skymailing.delivery.sequences.entering import list_steps
 from skymailing.demo.texts import MESSAGES, Text
+from skymailing.manager.owner_usage import measure_owners
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
     Article,
     Attempt,
     CallState,
     Client,
+    ClientImport,
     Delivery,
     DeliveryState,
+    Enrolment,
+    EnrolmentState,
     Mailing,
     MailingState,
     Message,
+    Origin,
     Role,
     Run,
     RunState,
+    Sequence,
+    SequenceState,
+    SignupForm,
     Suppression,
     User,
     WebhookCall,
 )
+from skymailing.quotas.counting import hour_of
+from skymailing.sequences.queries import count_steps
 from tests.support.servers import SmtpServer
 
 # What the demo contains is decided in Python.
@@ -107,6 +119,60 @@ def test_each_deliverys_attempts_match_its_count(app: Flask, session: Session) -
     assert list(session.scalars(select(Attempt.at).order_by(Attempt.id))) == sorted(
         session.scalars(select(Attempt.at))
     )
+
+
+def test_clients_come_from_older_files_and_forms(app: Flask, session: Session) -> None:
+    run_demo(app)
+    files = {file.id: file for file in session.scalars(select(ClientImport))}
+    forms = {form.id: form for form in session.scalars(select(SignupForm))}
+    added: Counter[int] = Counter()
+    for client in session.scalars(select(Client)):
+        assert client.origin_id is not None
+        source = files[client.origin_id] if client.origin == Origin.IMPORT else forms[client.origin_id]
+        assert source.created_at < client.created_at <= utcnow()
+        added[client.origin_id] += client.origin == Origin.IMPORT
+    assert {id: file.created for id, file in files.items()} == +added
+    letters = select(Delivery.id).join(Client, Client.id == Delivery.client_id).join(Run)
+    assert session.scalars(letters.where(Run.started_at < Client.created_at)).all() == []
+
+
+def test_the_numbers_of_the_sequence_agree_and_none_of_its_letters_is_overdue(
+    app: Flask, session: Session
+) -> None:
+    run_demo(app)
+    sequence = session.scalars(select(Sequence)).one()
+    states = Counter(session.scalars(select(Enrolment.state)))
+    assert (sequence.entered, sequence.done) == (states.total(), states[EnrolmentState.DONE])
+    steps = list_steps(session, sequence.id)
+    with app.app_context():
+        counts = count_steps(sequence, steps)
+    assert sum(count.waiting for count in counts.values()) == states[EnrolmentState.ACTIVE] > 0
+    ahead = sequence.entered
+    for step in steps:
+        assert counts[step.id].sent == ahead - counts[step.id].waiting > 0
+        ahead = counts[step.id].sent
+    assert ahead == sequence.done
+    due = session.scalars(select(Enrolment.due_at).where(Enrolment.state == EnrolmentState.ACTIVE)).all()
+    assert all(at and utcnow() < at < utcnow() + timedelta(days=8) for at in due)
+    assert sequence.state is SequenceState.PAUSED, "the demo sends nothing more of it"
+
+
+def test_hourly_counts_agree_with_the_attempts(app: Flask, session: Session) -> None:
+    run_demo(app)
+    owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
+    now = utcnow()
+    recent = select(func.count()).select_from(Attempt).where(Attempt.number == 1)
+    letters = session.scalar(recent.where(Attempt.at >= hour_of(now - timedelta(days=30)))) or 0
+    with app.app_context():
+        usage = measure_owners(now, [owner.id])[owner.id]
+    assert usage.letters == letters > usage.letters_today > 0
+    assert 0 < usage.bounces < usage.letters // 20
+
+
+def test_lists_by_id_are_in_order_of_time(app: Flask, session: Session) -> None:
+    run_demo(app)
+    starts = list(session.scalars(select(Run.started_at).order_by(Run.id)))
+    assert starts == sorted(starts)
 
 
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)

@@ -23,6 +23,7 @@ QUILL = "**/vendor/quill/quill.*.js"
 FIRST_DESIGN = "/messages/new?kind=blocks"
 TOOLS = "**/text-tools.js"
 UNVEIL = "document.getAnimations().forEach((animation) => animation.finish())"  # as if ten seconds had passed
+BACKGROUND = "(element) => getComputedStyle(element).backgroundColor"
 
 
 @contextmanager
@@ -180,3 +181,16 @@ def test_the_author_learns_that_the_tools_were_not_loaded(window: Window, owner:
     expect(editor.covers().first).to_be_visible()
     window.page.evaluate("0")  # reports arrive in order
     window.complaints.clear()  # the request that failed, and what it caused
+
+
+def test_the_way_of_writing_that_is_shown_is_highlighted(window: Window, owner: User) -> None:
+    open_editor(window, "/messages/new")
+    plain = window.page.locator(".kind", has_text="MJML").evaluate(BACKGROUND)
+
+    def list_highlighted() -> list[str]:
+        kinds = window.page.locator(".kind").all()
+        return [kind.locator("strong").inner_text() for kind in kinds if kind.evaluate(BACKGROUND) != plain]
+
+    assert list_highlighted() == ["Text"]
+    window.page.locator(".kind", has_text="HTML").first.click()
+    assert list_highlighted() == ["HTML"]

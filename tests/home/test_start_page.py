@@ -130,6 +130,19 @@ def test_unknown_letters_wait_for_a_decision(browser: FlaskClient, user: User, s
     assert find_decisions(browser) == {}
 
 
+def test_unknown_letters_of_an_ended_mailing_leave_nothing_to_decide(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    mailing = send(user, {DeliveryState.UNKNOWN: 2})
+    assert "Decide what to do" in read(browser).get_text()
+    mailing.ends_at = utcnow()
+    session.commit()
+    page = read(browser).get_text()
+    assert "2 emails may or may not have arrived." in page
+    assert "Decide what to do" not in page
+    assert list(find_decisions(browser)) == [f"unknown-mailing-{mailing.id}"]
+
+
 def test_unknown_letters_of_sequences_and_programs_wait_for_a_decision(
     browser: FlaskClient, user: User, session: Session
 ) -> None:

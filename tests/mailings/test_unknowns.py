@@ -181,6 +181,11 @@ def test_unknown_letters_in_an_ended_mailing_can_only_be_left(
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
     assert 'value="resend"' not in page.text
     assert 'value="leave"' in page.text
+    assert "Dismiss" in get_main_text(page)
+    assert "Do not send again" not in get_main_text(page)
+    overview = get_main_text(browser.get(f"/mailings/{mailing.id}"))
+    assert "2 emails may or may not have arrived" in overview
+    assert "Decide what to do" not in overview
     assert expected in decide(browser, mailing, "resend")
     assert read_unknown_finished_at(session) == [None, None]
     decide(browser, mailing, "leave")

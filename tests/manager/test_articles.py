@@ -1,6 +1,7 @@
 """Test articles in the panel, where content managers and administrators write them."""
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import IO
 
@@ -213,6 +214,15 @@ def test_articles_are_listed_and_filtered(panel: FlaskClient) -> None:
     assert list_titles(published="yes") == {"Общая"}
     assert list_titles(published="no") == {"Будущая", "Черновик"}
     assert list_titles(q="черн") == {"Черновик"}
+
+
+@pytest.mark.both_engines
+def test_the_latest_publication_is_listed_first(panel: FlaskClient) -> None:
+    for days in (3, 9, 30, 60):  # the newest was added first
+        ArticleFactory.create(title=f"{days} days", published_at=utcnow() - timedelta(days=days))
+    ArticleFactory.create(title="0 days", published_at=None)
+    page = panel.get("/manager/articles/").text
+    assert re.findall(r">(\d+) days</a>", page) == ["0", "3", "9", "30", "60"]
 
 
 def test_content_managers_see_only_articles(app: Flask, panel: FlaskClient) -> None:

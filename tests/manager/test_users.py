@@ -48,6 +48,11 @@ def test_the_list_shows_counts_but_no_secrets(panel: FlaskClient, user: User) ->
     assert run.mailing.name in panel.get(f"/manager/users/{user.id}/").text
 
 
+def test_an_account_names_its_time_zone_like_other_pages(panel: FlaskClient) -> None:
+    user = UserFactory.create(timezone="Europe/Moscow")
+    assert "<dd>Moscow (UTC+3)</dd>" in panel.get(f"/manager/users/{user.id}/").text
+
+
 @pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("query", "expected"),

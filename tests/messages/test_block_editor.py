@@ -74,3 +74,6 @@ def test_a_new_message_offers_blocks_first(browser: FlaskClient) -> None:
 
     kinds = re.findall(r'<a class="kind[^"]*" href="([^"]+)"', page)
     assert kinds == ["/messages/new?kind=blocks", "#message-form", "#message-form", "/messages/new?kind=mjml"]
+    highlighted = re.search(r'<a class="kind kind-main".*?<strong>(.*?)</strong>', page, re.DOTALL)
+    assert highlighted is not None
+    assert highlighted[1] == "Text", "which stands below"

@@ -110,7 +110,7 @@ def settle_unknowns(mailing_id: int) -> str | Response:
     count = queries.count_waiting_unknowns(mailing)
     if not count or mailing.is_disabled:
         return show(mailing_id)
-    can_resend = mailing.state is not MailingState.CANCELLED and mailing.ends_at > clock.utcnow()
+    can_resend = queries.may_resend(mailing, clock.utcnow())
     return render_template(
         "mailings/unknown_deliveries.html", mailing=mailing, count=count, can_resend=can_resend
     )

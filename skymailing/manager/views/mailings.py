@@ -59,7 +59,7 @@ class MailingsView(PanelView):
             starts=form.utc_range(),
         )
         page = queries.list_mailings(criteria, request.args.get("cursor"))
-        return self.render("manager/mailings.html", page=page, form=form)
+        return self.render("manager/mailings.html", page=page, form=form, find_end=queries.find_end)
 
     @expose("/<int:mailing_id>/")
     def show(self, mailing_id: int) -> ResponseReturnValue:
@@ -75,6 +75,7 @@ class MailingsView(PanelView):
             runs=queries.list_runs(mailing.id, None, (None, None), request.args.get("cursor")),
             states=list(DeliveryState),
             explain_state=explain_state,
+            find_end=queries.find_end,
             variants=list_contents(db.session(), mailing, find_last_run(mailing)),
         )
 

@@ -27,6 +27,7 @@ from skymailing.quotas import usage as limits_of
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import read_selected_ids
+from skymailing.web.timezone_choices import name_timezone
 
 
 class UsersView(PanelView):
@@ -63,6 +64,7 @@ class UsersView(PanelView):
         return self.render(
             "manager/user.html",
             user=user,
+            timezone=name_timezone(user.timezone, now),
             totals=queries.count_by_user([user])[user.id],
             mailings=queries.list_latest_mailings(user.id),
             may_block=self.may_block,
