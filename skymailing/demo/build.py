@@ -143,6 +143,11 @@ class _Example:
         add_sequence(self.history, form, self.clients[-SIGNED_UP:], self.now)
         self._add_present()
         self._add_future()
+        self._store_history()
+        add_test(self.tested, "Осень пришла: новые цвета", self.random)
+        add_reactions(self.owner, self.history.runs, self.now)
+
+    def _store_history(self) -> None:
         history = self.history
         # Lists show the latest IDs first.
         history.runs.sort(key=lambda run: run.started_at)
@@ -160,8 +165,6 @@ class _Example:
         for run in run_keys(connection, [run.id for run in history.runs]):
             recount(connection, run)
         history.count_usage(connection, self.now)
-        add_test(self.tested, "Осень пришла: новые цвета", self.random)
-        add_reactions(self.owner, history.runs, self.now)
 
     def _add_segment(self) -> None:
         in_english = {"field": "attribute.language", "op": "equals", "value": "en"}

@@ -92,6 +92,15 @@ class History:
             sender_name=mailing.sender_name,
             reply_to=self.owner.email,
         )
+        latest = self._add_deliveries(run, audience, at, shares)
+        run.finished_at = latest if state in (RunState.FINISHED, RunState.CANCELLED) else None
+        self.runs.append(run)
+        return run
+
+    def _add_deliveries(
+        self, run: Run, audience: Sequence[Client], at: datetime, shares: Mapping[DeliveryState, int]
+    ) -> datetime:
+        """Create a delivery for each client; return when the last one ended."""
         suppressed_keys = set(self.suppressions)
         reachable = [client for client in audience if client.email_key not in suppressed_keys]
         states = [state for state, count in shares.items() for _ in range(count)]
@@ -106,9 +115,7 @@ class History:
             )
             delivery = self._add_delivery(run, client, outcome, tried_at)
             latest = max(latest, delivery.finished_at or at)
-        run.finished_at = latest if state in (RunState.FINISHED, RunState.CANCELLED) else None
-        self.runs.append(run)
-        return run
+        return latest
 
     def count_usage(self, connection: Connection, now: datetime) -> None:
         """Count the letters and the addresses that do not exist by hour, as long as such counts are kept."""
