@@ -64,7 +64,12 @@ def _add_clicks(run: Run, random: Random) -> None:
             run.clicked_on_phone += 1
         else:
             run.clicked_on_computer += 1
-    link = {"url": "https://example.com/", "label": "Read more", "people": run.clicked, "clicks": run.clicked}
+    link = {
+        "url": "https://www.example.com/new",
+        "label": "See what is new",
+        "people": run.clicked,
+        "clicks": run.clicked,
+    }
     db.session.add(RunLink(run_id=run.id, number=1, **link))
     changes.write(db.session.connection())
 

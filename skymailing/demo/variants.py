@@ -47,8 +47,8 @@ def add_test(run: Run, subject: str, random: Random) -> None:
         if delivery.state is DeliveryState.SENT and random.random() < RATES[delivery.variant or WINNER]:
             _add_click(run, delivery, changes)
     link = {
-        "url": "https://example.com/",
-        "label": "Посмотреть",
+        "url": "https://www.example.com/osen",
+        "label": "Посмотреть коллекцию",
         "people": run.clicked,
         "clicks": run.clicked,
     }
