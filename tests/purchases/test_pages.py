@@ -82,7 +82,7 @@ def test_the_csv_file_has_columns_for_orders_and_revenues(
     PurchaseFactory.create(client=client, delivery=letter, purchased_at=earlier)
     PurchaseFactory.create(client=client, delivery=letter, purchased_at=earlier, currency="EUR", amount=5)
     rows = list(csv.DictReader(browser.get("/reports/report.csv").text.lstrip("\ufeff").splitlines()))
-    assert list(rows[0])[-3:] == ["orders", "revenue_EUR", "revenue_RUB"]
+    assert list(rows[0])[-4:] == ["orders", "revenue_EUR", "revenue_RUB", "tracked"]
     assert [(row["day"], row["orders"], row["revenue_EUR"], row["revenue_RUB"]) for row in rows] == [
         (earlier.date().isoformat(), "2", "0.05", "1499.90"),
         (utcnow().date().isoformat(), "0", "0.00", "0.00"),

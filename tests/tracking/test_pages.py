@@ -76,7 +76,7 @@ def test_an_owner_sees_who_clicked_which_link(run: Run, browser: FlaskClient) ->
     for part in ("Clicked 2 people", "Opened (estimate) 1 person", "Not counted 1 automatic click"):
         assert part in shown
     rows = [row.get_text(" ", strip=True) for row in soup(page).select("#links tbody tr")]
-    assert rows == ["=Sale https://shop.example/sale 2 2", "https://shop.example/new 1 1"]
+    assert rows == ["=Sale https://shop.example/sale 2 100% 2", "https://shop.example/new 1 50% 1"]
     assert len(soup(page).select("#people tbody tr")) == 2
     one_link = browser.get(f"/mailings/runs/{run.id}/clicks?link=2")
     assert len(soup(one_link).select("#people tbody tr")) == 1
