@@ -241,6 +241,6 @@ def _deserialize(owner_id: int, values: dict[str, Any]) -> Client:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
     # Deletions stored by earlier versions have no time zone and no origin.
-    named |= {"timezone": values.get("timezone", "")}
-    named |= {name: values.get(name) for name in ("origin", "origin_id")}
-    return Client(owner_id=owner_id, created_at=created_at, **named)
+    timezone, origin, origin_id = values.get("timezone", ""), values.get("origin"), values.get("origin_id")
+    added = {"created_at": created_at, "origin": origin, "origin_id": origin_id}
+    return Client(owner_id=owner_id, timezone=timezone, **added, **named)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, cast, extract, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, cast, extract, func, select, text
 
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.extensions import db
@@ -36,7 +36,8 @@ def find_good_hour(owner: User, now: datetime) -> GoodHour | None:
     zone = ZoneInfo(owner.timezone)
     counts: Counter[tuple[int, int]] = Counter()
     with suppress(TookTooLong), limit_time(SECONDS):
-        counts = _count_clicks(owner.id, zone, now - timedelta(days=DAYS))
+        recent = (RunInterval.owner_id == owner.id) & (RunInterval.begins_at >= now - timedelta(days=DAYS))
+        counts = count_clicks(recent, zone)
     total = counts.total()
     if total < FEWEST:
         return None
@@ -50,12 +51,13 @@ def find_good_hour(owner: User, now: datetime) -> GoodHour | None:
     return GoodHour(starts_at, starts_at + timedelta(hours=HOURS), people, total)
 
 
-def _count_clicks(owner_id: int, zone: ZoneInfo, since: datetime) -> Counter[tuple[int, int]]:
-    """Return how many people first clicked in a letter, by weekday and hour."""
+def count_clicks(in_intervals: ColumnElement[bool], zone: ZoneInfo) -> Counter[tuple[int, int]]:
+    """Return how many people first clicked in a letter, by weekday and hour.
+
+    Clicks that turn out to be a machine's are subtracted, perhaps in another hour.
+    """
     quarter = cast(extract("epoch", RunInterval.begins_at), BigInteger) // QUARTER
-    clicked = select(quarter, func.sum(RunInterval.clicked)).where(
-        RunInterval.owner_id == owner_id, RunInterval.begins_at >= since, RunInterval.clicked != 0
-    )
+    clicked = select(quarter, func.sum(RunInterval.clicked)).where(in_intervals, RunInterval.clicked != 0)
     counts: Counter[tuple[int, int]] = Counter()
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
     for number, people in db.session.execute(clicked.group_by(text("1"))):

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import BigInteger, cast, extract, func, select, text
+from sqlalchemy import func, select
 
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.extensions import db
+from skymailing.mailings.good_hour import count_clicks
 from skymailing.models import Mailing, Run, RunInterval, RunLink
 from skymailing.reports.aggregates import Scope, Selection
 from skymailing.reports.periods import Period
@@ -17,7 +17,6 @@ from skymailing.reports.periods import Period
 LINKS = 10
 HOURS = 24
 FEWEST = 20  # people who clicked; fewer say little about an hour
-QUARTER = 900  # seconds; no interval crosses a quarter of an hour, at which hours begin in all time zones
 SECONDS = 1.0  # for both together
 
 
@@ -71,14 +70,8 @@ def _list_links(scope: Scope, period: Period) -> Sequence[FollowedLink]:
 
 def _count_by_hour(scope: Scope, period: Period) -> Sequence[int]:
     selection = Selection(scope, [(period.begins_at, period.ends_at)])
-    quarter = cast(extract("epoch", RunInterval.begins_at), BigInteger) // QUARTER
-    clicked = select(quarter, func.sum(RunInterval.clicked)).where(
-        selection.condition(RunInterval), RunInterval.clicked != 0
-    )
     counts: Counter[int] = Counter()
-    # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
-    for number, people in db.session.execute(clicked.group_by(text("1"))):
-        counts[datetime.fromtimestamp(int(number) * QUARTER, period.zone).hour] += int(people)
-    # Clicks that turn out to be a machine's are subtracted, perhaps in another hour.
+    for (_weekday, hour), people in count_clicks(selection.condition(RunInterval), period.zone).items():
+        counts[hour] += people
     hours = [max(0, counts[hour]) for hour in range(HOURS)]
     return hours if sum(hours) >= FEWEST else ()

@@ -46,7 +46,7 @@ def index() -> str:
         form.since.data, form.until.data = period.since, period.until
         form.since.raw_data = form.until.raw_data = None
     before = period.before if period and report and not report.totals.is_empty else None
-    arguments = {key: value for key, value in request.args.items() if value}
+    arguments = read_arguments()
     return render_template(
         "reports/index.html",
         form=form,
@@ -74,7 +74,7 @@ def show_clicks() -> str:
     _form, mailing, period = read_filters()
     if period is None:
         abort(400)
-    arguments = {key: value for key, value in request.args.items() if value}
+    arguments = read_arguments()
     found = clicks.read_clicks(make_scope(mailing), period)
     return render_template("reports/clicks.html", clicks=found, period=period, arguments=arguments)
 
@@ -109,6 +109,11 @@ def measure_growth(report: queries.Report) -> growth.Growth | None:
 
 def make_scope(mailing: Mailing | None) -> Scope:
     return Scope(current_user.id, mailing.id if mailing else None)
+
+
+def read_arguments() -> dict[str, str]:
+    """Return the filters of the request, for links to the same report."""
+    return {key: value for key, value in request.args.items() if value}
 
 
 def read_filters() -> tuple[ReportForm, Mailing | None, Period | None]:

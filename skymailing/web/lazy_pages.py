@@ -10,8 +10,7 @@ from werkzeug.routing import Map, Rule
 class LazyRule(Rule):
     """A rule whose function that builds URLs is compiled at its first call.
 
-    Werkzeug compiles two functions for each of hundreds of rules, which took most of an application's
-    start; a process needs few of them.
+    Werkzeug compiles it for each of hundreds of rules when they are added; a process needs few of them.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
