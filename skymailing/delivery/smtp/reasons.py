@@ -50,13 +50,16 @@ class RefusalReason(StrEnum):
     OTHER = "other"
 
 
-# The reasons by status without its class (RFC 3463 and 7505). For security statuses, the text decides.
+# The reasons by status without its class (RFC 3463, 7372 and 7505; Microsoft's 7.509 and 7.515). For other
+# security statuses, the text decides.
 BY_STATUS = {
     **dict.fromkeys(("1.1", "1.3", "1.6", "1.351", "2.1"), RefusalReason.NO_ADDRESS),
     **dict.fromkeys(("1.2", "1.10", "4.4"), RefusalReason.NO_DOMAIN),
     "2.2": RefusalReason.FULL_MAILBOX,
     **dict.fromkeys(("2.3", "3.4"), RefusalReason.TOO_LARGE),
     **dict.fromkeys(("1.7", "1.8"), RefusalReason.SENDER),
+    # DKIM, SPF, the name of our server, DMARC, and a sender that accepts no mail.
+    **dict.fromkeys((f"7.{number}" for number in (*range(20, 28), 509, 515)), RefusalReason.SENDER),
     **dict.fromkeys(("3.1", "3.2", "4.2", "4.3", "4.5", "4.6", "4.7"), RefusalReason.UNAVAILABLE),
 }
 SECURITY = "7."
