@@ -1,7 +1,7 @@
 """Render a letter again for its recipient, from what its run has sent."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -118,7 +118,7 @@ def render_letter(letter: SentLetter) -> Rendered:
     recipient = letter.recipient
     if parts.flags and (name := read_letter_token(letter.token, letter_link_key())):
         found = find_for_deliveries(letter.owner_id, parts.flags, [name.delivery_id])
-        recipient = replace(recipient, flags=found.get(name.delivery_id, NO_FLAGS))
+        recipient = recipient._replace(flags=found.get(name.delivery_id, NO_FLAGS))
     values = make_values(
         recipient,
         letter.sender_name,

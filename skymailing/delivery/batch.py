@@ -1,7 +1,7 @@
 """Hold the letters that a worker claims in one transaction, and record their results."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
@@ -52,7 +52,7 @@ class Batch:
 
     def return_last_to_pending(self) -> None:
         """Return the last result's letter to pending: it was refused while the mailing was pausing."""
-        self.results[-1] = replace(self.results[-1], verdict=Verdict.RELEASED)
+        self.results[-1] = self.results[-1]._replace(verdict=Verdict.RELEASED)
 
     def add_journaled(self, journal: WorkerJournal) -> None:
         """Add results that are only in the journal, because an exception prevented adding them here."""

@@ -14,8 +14,9 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -72,7 +73,7 @@ class WorkerJournal:
             letter.number,
             result.verdict.encode(),
             b"null" if result.code is None else b"%d" % result.code,
-            json.dumps(result.answer).encode(),
+            encode_basestring_ascii(result.answer).encode(),
         )
         try:
             self._append(entry)
@@ -130,7 +131,7 @@ class Lease:
     def list_results(self, rows: Iterable[DeliveryRow]) -> list[Result]:
         """Return the results of those deliveries whose letters got a reply."""
         results = {result.letter.delivery_id: result for result in self.results}
-        return [replace(results[row.id], letter=_make_letter(row)) for row in rows if row.id in results]
+        return [results[row.id]._replace(letter=_make_letter(row)) for row in rows if row.id in results]
 
     def assume_results(self, rows: Iterable[DeliveryRow], is_complete: bool = True) -> list[Result]:
         """Return the results of the deliveries whose letters got no reply.

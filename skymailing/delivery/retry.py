@@ -1,7 +1,7 @@
 """Decide what follows an attempt, and when to try again."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -110,7 +110,7 @@ def may_be_too_old(result: Result, policy: Policy, now: datetime) -> bool:
 def as_logged(result: Result, step: Step) -> Result:
     """Return the result to log: a deferred attempt that will not be repeated has failed."""
     is_last = step.state is DeliveryState.FAILED and result.verdict is Verdict.DEFERRED
-    return replace(result, verdict=Verdict.FAILED) if is_last else result
+    return result._replace(verdict=Verdict.FAILED) if is_last else result
 
 
 def choose_wait(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:

@@ -3,7 +3,6 @@
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -132,7 +131,7 @@ def test_a_long_unusual_reply_is_processed_quickly(app: Flask, reply: str) -> No
     refused = Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.RCPT)
     with app.app_context():
         rejections = Rejections(10)
-        rejections.record(1, replace(refused, answer="no"))  # connects to Redis
+        rejections.record(1, refused._replace(answer="no"))  # connects to Redis
         with cpu_seconds(0.1):
             generalize_reply(reply)
             rejections.record(1, refused)

@@ -6,9 +6,8 @@ rows the worker held, even if the clock jumps.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
     ColumnElement,
@@ -47,8 +46,7 @@ from skymailing.models import (
 from skymailing.quotas import letters
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery that this worker may hand over, with the values that fill its letter."""
 
     id: int

@@ -57,7 +57,7 @@ def reconcile_late_results(
     numbers = {row.id: row.attempts + 1 for row in rows if is_counted}
     return [
         as_logged(
-            replace(result, letter=replace(result.letter, number=numbers[result.letter.delivery_id])), step
+            result._replace(letter=replace(result.letter, number=numbers[result.letter.delivery_id])), step
         )
         for result in late
         if result.letter.delivery_id in numbers

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from flask import current_app
 
@@ -46,8 +47,7 @@ __all__ = [
 Readers = Mapping[str, Callable[[str], str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """The recipient of a letter, with the values for its placeholders."""
 
     email: str

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_REPLY_BYTES = 16_384
 MAX_REPLY_LINES = 100
@@ -11,8 +11,7 @@ NOT_LETTERS = re.compile(rb"[^A-Za-z\x80-\xff]+")
 REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     code: int
     text: str
 

@@ -6,8 +6,8 @@ Sources: RFC 5321 (replies), RFC 2920 (pipelining), RFC 6531 (SMTPUTF8).
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from skymailing.delivery.smtp.outgoing import Queued, make_mail_from
 from skymailing.delivery.smtp.pipelining import Pipelining
@@ -39,8 +39,7 @@ class Letter:
         return len(self.content) + len(self.tail)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The outcome of handing over one letter, with the server's reply."""
 
     letter: Letter
@@ -158,7 +157,7 @@ class Session:
             self._known.judge(False, None)
         if letter and refused:
             # The refusal is final; only the end of the transaction is missing.
-            self._finish(replace(refused, seconds=seconds))
+            self._finish(refused._replace(seconds=seconds))
         elif letter:
             self._finish(Result(letter, verdict, None, reason, None, seconds, content_seconds))
         if following:
@@ -236,7 +235,7 @@ class Session:
             if self._refused is None and not is_accepted:
                 self._refused = self._classify_reply(letter, stage, reply)
                 if self.pipelining and self._known.doubts_reply(reply):
-                    self._refused = replace(self._refused, verdict=Verdict.RELEASED)
+                    self._refused = self._refused._replace(verdict=Verdict.RELEASED)
                     return self._refused
                 if reply.code in ROUTE_FAULT_CODES or self._refused.verdict in ENDS_SESSION:
                     return self._refused
