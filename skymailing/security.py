@@ -1,10 +1,9 @@
-"""Sign-in, roles, ownership, password hashes, and signed tokens in links."""
+"""Sign-in, roles, ownership and password hashes."""
 
 import functools
-import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from argon2 import PasswordHasher
@@ -13,38 +12,18 @@ from flask import Response, abort, current_app, flash, redirect, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user, login_required, login_url
-from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import bindparam, select
 
 from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
-from skymailing.db.engine import LARGEST_ID
-from skymailing.errors import UserError
 from skymailing.extensions import db, login
 from skymailing.models import Role, User, UserSession
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
-VERIFY = "verify-address"
-RESET = "reset-password"
-NEW_EMAIL = "confirm-new-email"
-VERIFY_LIFETIME = timedelta(hours=24)
-RESET_LIFETIME = timedelta(hours=1)
 SEEN_LIFETIME = timedelta(days=30)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M")
-
-
-class BadToken(UserError):
-    """The token in a link is forged or damaged (`invalid`), too old, or already used."""
-
-    def __init__(self, reason: Literal["invalid", "expired", "used"] = "invalid") -> None:
-        super().__init__(f"link_{reason}")
-        self.reason = reason
 
 
 login.login_view = "auth.login"
@@ -195,105 +174,3 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 def needs_rehash(password_hash: str) -> bool:
     """Return whether the hash was created with outdated parameters."""
     return password_hasher().check_needs_rehash(password_hash)
-
-
-# --- Tokens -----------------------------------------------------------------------------------
-
-
-def make_token(purpose: str, payload: dict[str, Any]) -> str:
-    """Return a signed token with a timestamp, valid for this purpose only."""
-    return str(_serializer(purpose).dumps(payload))
-
-
-def read_token(purpose: str, token: str, max_age: timedelta | None) -> dict[str, Any]:
-    """Return the payload of a token. Raises BadToken."""
-    seconds = None if max_age is None else int(max_age.total_seconds())
-    try:
-        payload = _serializer(purpose).loads(token, max_age=seconds)
-    except SignatureExpired as error:
-        raise BadToken("expired") from error
-    except BadData as error:
-        raise BadToken from error
-    if not isinstance(payload, dict):
-        raise BadToken
-    return payload
-
-
-def _serializer(purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(
-        current_app.config["SECRET_KEY"],
-        salt=f"skymailing.{purpose}",
-        signer_kwargs={"digest_method": hashlib.sha256},
-    )
-
-
-def account_token(purpose: str, user: User, **more: str) -> str:
-    """Return a token that works once: it is bound to a state of the account that its use changes."""
-    return make_token(purpose, {"user": user.id, "stamp": _stamp(user), **more})
-
-
-def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
-    """Return the user of an account token. Raises BadToken, including for one that has already been used."""
-    payload = read_token(purpose, token, max_age)
-    user_id = payload.get("user")
-    user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None
-    if user is None:
-        raise BadToken
-    if payload.get("stamp") != _stamp(user):
-        raise BadToken("used")
-    return user
-
-
-def _stamp(user: User) -> str:
-    # The epoch changes with each new password. The password hash is excluded, since sign-in may renew it.
-    state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
-
-
-def unsubscribe_token(owner_id: int, email_key: str, topic_id: int | None = None) -> str:
-    """Return the encrypted token for /u/<token> and /p/<token>, which includes the letter's topic.
-
-    It has no timestamp: these links never expire.
-    """
-    letter = str(owner_id) if topic_id is None else f"{owner_id}.{topic_id}"
-    value = _unsubscribe_cipher().encrypt(f"{letter}:{email_key}".encode(), None)
-    return base64_encode(value).decode("ascii")
-
-
-def read_unsubscribe_token(token: str) -> tuple[int, str, int | None]:
-    """Return the owner's ID, the address key and the ID of the letter's topic. Raises BadToken."""
-    try:
-        # Tokens of earlier versions have a signature after a dot; links in letters work forever.
-        signed = "." in token
-        value = base64_decode(_unsubscribe_signer().unsign(token)) if signed else _read_encrypted(token)
-        letter, _, email_key = value.decode().partition(":")
-        owner_id, _, topic_id = letter.partition(".")
-        return int(owner_id), email_key, int(topic_id) if topic_id else None
-    except (BadData, ValueError) as error:
-        raise BadToken from error
-
-
-def _read_encrypted(token: str) -> bytes:
-    from cryptography.exceptions import InvalidTag
-
-    try:
-        return _unsubscribe_cipher().decrypt(base64_decode(token), None)
-    except InvalidTag as error:
-        raise BadToken from error
-
-
-def _unsubscribe_cipher() -> "AESSIV":
-    """Return the cipher of tokens: deterministic, so that a client's link is the same in every letter."""
-    cipher: AESSIV | None = current_app.extensions.get("skymailing_unsubscribe_cipher")
-    if cipher is None:
-        from cryptography.hazmat.primitives.ciphers import aead  # slow to import
-
-        secret = current_app.config["SECRET_KEY"].encode()
-        key = hashlib.blake2b(secret, digest_size=64, person=b"sky.unsubscribe")
-        cipher = current_app.extensions["skymailing_unsubscribe_cipher"] = aead.AESSIV(key.digest())
-    return cipher
-
-
-def _unsubscribe_signer() -> Signer:
-    secret = current_app.config["SECRET_KEY"]
-    return Signer(secret, salt="skymailing.unsubscribe", digest_method=hashlib.sha256)

@@ -44,6 +44,7 @@ SHARED_FOLDERS = {
     "worker": "models",
     "hints": "models",
     "turns": "models",
+    "tokens": "models",
     "caching": "models",
     "web": "models",
     "counters": "models",

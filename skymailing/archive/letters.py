@@ -20,7 +20,7 @@ from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import ValueFormats, make_clock
 from skymailing.errors import UserError
 from skymailing.models import Client, Delivery, Mailing, Run, RunVariant, User
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from skymailing.web.urls import browser_url, unsubscribe_url
 
 COMPILED_RUNS = 8  # runs whose compiled content each process keeps

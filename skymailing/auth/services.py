@@ -19,7 +19,8 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, KnownDevice, OutboxLetter, Role, User, UserSession
 from skymailing.outbox import services as outbox
-from skymailing.security import (
+from skymailing.security import verify_password
+from skymailing.tokens import (
     NEW_EMAIL,
     RESET,
     RESET_LIFETIME,
@@ -28,7 +29,6 @@ from skymailing.security import (
     BadToken,
     read_account_token,
     read_token,
-    verify_password,
 )
 
 # Per account and kind of letter: enough for a user who clicks repeatedly, too few to flood a mailbox.

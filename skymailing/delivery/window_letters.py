@@ -14,7 +14,7 @@ from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, Temp
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import StateReason
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_tokens
 from skymailing.web.urls import unsubscribe_url
 
 
@@ -37,21 +37,21 @@ def render_letters(
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
-    now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
+    now, rates = utcnow(), dispatcher.rates_of(run)
+    base, make_token = unsubscribe_url(""), unsubscribe_tokens(run.owner_id, run.topic_id)
     limit, is_limited = outlet.largest_letter, rates.is_limited
     for claimed in confirmed:
         if is_limited and not rates.allow(outlet.route, run.mailing_id, claimed.email):
             if rates.was_held_back:
                 return
             continue
-        url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
+        url = base + make_token(claimed.email_key)
         template = find_template(claimed.content_id if run.is_transactional else claimed.variant)
-        path = template.run.make_return_path(claimed.id, outlet.bounce_address)
-        tail = template.tail.content
-        if len(tail) > limit and not run.is_transactional:
-            batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{limit}")
+        if len(template.tail.content) > limit and not run.is_transactional:
+            batch.stop(StateReason.TOO_LARGE, f"{len(template.tail.content)}/{limit}")
             return
-        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
+        path = template.run.make_return_path(claimed.id, outlet.bounce_address)
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, template.tail.content)
         try:
             letter.content = template.render(claimed.id, _make_recipient(claimed, flags), url, now)
         except TemplateError as error:

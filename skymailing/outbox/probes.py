@@ -16,8 +16,8 @@ from skymailing.extensions import db
 from skymailing.models import MessageFormat, OutboxLetter, SendingDomain
 from skymailing.models.probe import PROBE_LIFETIME
 from skymailing.outbox.services import SubjectDeleted
-from skymailing.security import BadToken, make_token, read_token
 from skymailing.settings.returned_mail import returned_mail_settings
+from skymailing.tokens import BadToken, make_token, read_token
 from skymailing.web.urls import unsubscribe_url
 
 PROBE = "probe"

@@ -12,7 +12,7 @@ from flask_babel import force_locale
 from flask_mail import Message
 from sqlalchemy import select
 
-from skymailing import security
+from skymailing import tokens
 from skymailing.clock import utcnow
 from skymailing.delivery.senders import From, describe_from, is_usable, service_address
 from skymailing.delivery.smtp.session import Letter
@@ -179,15 +179,15 @@ def _find_source(letter: OutboxLetter) -> From:
 
 
 def _make_verification_link(letter: OutboxLetter) -> str:
-    return public_url("auth.verify", token=security.account_token(security.VERIFY, letter.user))
+    return public_url("auth.verify", token=tokens.account_token(tokens.VERIFY, letter.user))
 
 
 def _make_reset_link(letter: OutboxLetter) -> str:
-    return public_url("auth.reset", token=security.account_token(security.RESET, letter.user))
+    return public_url("auth.reset", token=tokens.account_token(tokens.RESET, letter.user))
 
 
 def _make_new_email_link(letter: OutboxLetter) -> str:
-    token = security.account_token(security.NEW_EMAIL, letter.user, email=letter.to)
+    token = tokens.account_token(tokens.NEW_EMAIL, letter.user, email=letter.to)
     return public_url("auth.confirm_email", token=token)
 
 
@@ -211,9 +211,9 @@ def _make_reviewer_link(letter: OutboxLetter) -> str:
 
 
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
-    security.VERIFY: _make_verification_link,
-    security.RESET: _make_reset_link,
-    security.NEW_EMAIL: _make_new_email_link,
+    tokens.VERIFY: _make_verification_link,
+    tokens.RESET: _make_reset_link,
+    tokens.NEW_EMAIL: _make_new_email_link,
     CONFIRM_SENDER: _make_sender_link,
     CONFIRM_REVIEWER: _make_reviewer_link,
     CONFIRM_SIGNUP: _make_signup_link,

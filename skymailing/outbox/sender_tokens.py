@@ -5,7 +5,7 @@ import hashlib
 from skymailing.db.engine import LARGEST_ID
 from skymailing.extensions import db
 from skymailing.models import Sender
-from skymailing.security import VERIFY_LIFETIME, BadToken, make_token, read_token
+from skymailing.tokens import VERIFY_LIFETIME, BadToken, make_token, read_token
 
 CONFIRM_SENDER = "confirm-sender"
 

@@ -16,7 +16,7 @@ from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import Brand, OutboxLetter, Signup, SignupForm, User
 from skymailing.outbox.services import SubjectDeleted, add_letter
-from skymailing.security import BadToken, make_token, read_token
+from skymailing.tokens import BadToken, make_token, read_token
 
 CONFIRM_SIGNUP = "confirm-signup"
 SIGNUP_LIFETIME = timedelta(days=7)

@@ -19,7 +19,7 @@ from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, Run, User
 from skymailing.returns.reports import Report
-from skymailing.security import BadToken, read_unsubscribe_token
+from skymailing.tokens import BadToken, read_unsubscribe_token
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 # A report that does not name a letter is matched only to letters sent within this time.

@@ -16,7 +16,7 @@ from skymailing.outbox.probes import SUBJECT, Probed, read_probe_token
 from skymailing.returns.letter import OpenedLetter, read_subject
 from skymailing.returns.parts import get_header
 from skymailing.returns.reports import Kind, Report
-from skymailing.security import BadToken
+from skymailing.tokens import BadToken
 
 TOKEN = re.compile(rf"\b{SUBJECT}\s+([\w.-]{{40,400}})(?![\w.-])")
 # The standard library's parser recurses.

@@ -17,10 +17,11 @@ from skymailing.extensions import db
 from skymailing.models import Sender
 from skymailing.outbox.sender_tokens import read_sender_token
 from skymailing.quotas.checks import LimitReached
-from skymailing.security import BadToken, get_own
+from skymailing.security import get_own
 from skymailing.senders import queries, services
 from skymailing.senders.forms import SenderForm
 from skymailing.servers.queries import list_choices
+from skymailing.tokens import BadToken
 from skymailing.web.error_texts import explain
 
 bp = Blueprint("senders", __name__, url_prefix="/senders")

@@ -32,11 +32,11 @@ from skymailing.models import (
 from skymailing.models.form import AGENT_MAX_LENGTH
 from skymailing.outbox.signup_letters import read_signup_token
 from skymailing.quotas.checks import LimitReached, require_room, select_clients
-from skymailing.security import BadToken
 from skymailing.settings.quotas import quota_settings
 from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME, TIMEZONE
 from skymailing.signup.protection import Visitor
 from skymailing.signup.requests import count_day
+from skymailing.tokens import BadToken
 
 
 def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) -> Signup:

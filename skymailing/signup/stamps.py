@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from skymailing.security import BadToken, make_token, read_token
+from skymailing.tokens import BadToken, make_token, read_token
 
 PAGE, STEP = "signup-page", "signup-step"
 LIFETIME = timedelta(hours=24)

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import AuditEntry, OutboxLetter, User
-from skymailing.security import RESET, account_token
+from skymailing.tokens import RESET, account_token
 from tests.auth.test_register import read_link
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import OutboxLetter, Passkey, User
-from skymailing.security import RESET, account_token
+from skymailing.tokens import RESET, account_token
 from tests.auth.authenticator import App
 from tests.auth.software_passkey import Device
 from tests.conftest import SignIn

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from skymailing import security
+from skymailing import tokens
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, User
@@ -180,12 +180,12 @@ def test_the_profile_form_changes_neither_role_nor_address(
 
 
 @pytest.mark.both_engines
-@pytest.mark.parametrize(("purpose", "path"), [(security.RESET, "reset"), (security.NEW_EMAIL, "email")])
+@pytest.mark.parametrize(("purpose", "path"), [(tokens.RESET, "reset"), (tokens.NEW_EMAIL, "email")])
 def test_one_of_two_simultaneous_uses_of_a_link_fails(
     app: Flask, session: Session, user: User, purpose: str, path: str
 ) -> None:
     with app.app_context():
-        token = security.account_token(purpose, db.session.get_one(User, user.id), email="new@example.org")
+        token = tokens.account_token(purpose, db.session.get_one(User, user.id), email="new@example.org")
         engine = db.engine
     codes: list[int] = []
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import OutboxLetter, Role, User
-from skymailing.security import VERIFY, account_token
+from skymailing.tokens import VERIFY, account_token
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import Letter, SmtpServer
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from skymailing.auth.devices import mask_address, name_device
 from skymailing.clock import utcnow
 from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
-from skymailing.security import RESET, account_token
+from skymailing.tokens import RESET, account_token
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import RedisServer, SmtpServer

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.models import Client, ImportRejection, Suppression, User
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.clients.conftest import Import
 from tests.clients.pages import find_addresses, find_errors
 from tests.support.factories import ClientFactory

@@ -16,7 +16,7 @@ from skymailing.models import (
     Tag,
     User,
 )
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.auth.test_export import download_archive
 from tests.clients.test_merging import add_tags, anna, create_letters, duplicate, merge
 from tests.support.factories import ClientFactory, MailingFactory, SuppressionFactory

@@ -15,7 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.ledger import reconciliation, run_counts
 from skymailing.extensions import db
 from skymailing.models import Client, DeliveryState, Run, RunInterval, Topic, User
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.mailings.pages import get_main_text
 from tests.returns.scenes import Desk
 from tests.returns.test_opt_outs import find_subject, write

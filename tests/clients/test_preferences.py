@@ -21,7 +21,7 @@ from skymailing.models import (
     TopicChoice,
     User,
 )
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, UserFactory
 from tests.support.signup_factories import TopicChoiceFactory, TopicFactory

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.models import Consent, ConsentKind, OptOut, Suppression, SuppressionReason, User
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
 ADDRESS = "anna.petrova@example.com"

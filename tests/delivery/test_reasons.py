@@ -34,7 +34,7 @@ TOO_MANY, UNAVAILABLE, OTHER = RefusalReason.TOO_MANY, RefusalReason.UNAVAILABLE
         (SENDER, "5.7.26 Unauthenticated email from … is not accepted due to domain's DMARC policy."),
         (SENDER, "5.7.26 This mail has been blocked because the sender is unauthenticated."),
         (SENDER, "5.7.25 The IP address sending this message does not have a PTR record, blocked as spam."),
-        (SENDER, "5.7.515 Access denied, sending domain b.example does not pass authentication (spam policy)"),
+        (SENDER, "5.7.515 Access denied, b.example does not pass authentication (spam policy)"),
         (SENDER, "5.1.8 Sender address rejected: Domain not found"),
         (SENDER, "Sender address rejected: Domain not found"),
         (SENDER, "5.7.1 Relay access denied"),

@@ -11,7 +11,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Archive, Brand, OpenTracking, Run, Signup, SignupForm, Topic, User
 from skymailing.outbox.signup_letters import make_signup_token
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.archive.letters import create_sent_run, send_letter
 from tests.e2e.site import Site
 from tests.support.archives import link_to

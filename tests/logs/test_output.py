@@ -9,7 +9,7 @@ from flask import Flask, session
 from flask.sessions import SecureCookieSessionInterface
 
 from config import TestingConfig
-from skymailing import security
+from skymailing import security, tokens
 from skymailing.logs import context
 from skymailing.logs.redaction import Redactor, secrets_of
 from skymailing.models import User
@@ -71,14 +71,14 @@ def test_tokens_and_passwords_are_never_logged(app: Flask, lines: Lines, user: U
         cookie = serializer.dumps(dict(session))
         password_hash = security.hash_password("correct horse battery")
         messages = {
-            "/auth/verify/%s": security.account_token(security.VERIFY, user),
-            "Exception on /auth/reset/%s [GET]": security.account_token(security.RESET, user),
-            "see /u/%s": security.unsubscribe_token(user.id, "anna@example.org"),
-            "see /p/%s": security.unsubscribe_token(user.id, "anna@example.org", 7),
+            "/auth/verify/%s": tokens.account_token(tokens.VERIFY, user),
+            "Exception on /auth/reset/%s [GET]": tokens.account_token(tokens.RESET, user),
+            "see /u/%s": tokens.unsubscribe_token(user.id, "anna@example.org"),
+            "see /p/%s": tokens.unsubscribe_token(user.id, "anna@example.org", 7),
             "a damaged link /u/%s": "abcdefgh",
             "a damaged preference link /p/%s": "mnopqrst",
             "another damaged one /auth/email/%s": "ijklmnop",
-            "token alone %s": security.account_token(security.RESET, user),
+            "token alone %s": tokens.account_token(tokens.RESET, user),
             "{'session': '%s'}": cookie,
             "row (%s)": password_hash,
             "Authorization: Bearer %s": "sesame-street",

@@ -19,7 +19,7 @@ from skymailing.returns import lmtp
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import ingest_letters
 from skymailing.returns.tasks import ingest_batches
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.returns.letters import make_complaint, make_status, quote_headers
 from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory
 

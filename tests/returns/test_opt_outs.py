@@ -16,7 +16,7 @@ from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipi
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.extensions import db
 from skymailing.models import Consent, Delivery, MessageFormat, ReturnedState, TopicChoice, User
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from skymailing.web.urls import unsubscribe_url
 from tests.returns.letters import make_status, quote_headers
 from tests.returns.scenes import USER_UNKNOWN, Desk

@@ -17,7 +17,7 @@ from skymailing.models import Mailing, RunLink, User
 from skymailing.outbox.reviewer_tokens import make_reviewer_token
 from skymailing.outbox.sender_tokens import make_sender_token
 from skymailing.outbox.signup_letters import make_signup_token
-from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
+from skymailing.tokens import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
     ACCESS,

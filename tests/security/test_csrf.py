@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.extensions import db
 from skymailing.models import Suppression, SuppressionReason, User
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.conftest import SignIn
 from tests.security.conftest import MakeApp, World, csrf_token, sign_in_with_token
 from tests.support.databases import read_version

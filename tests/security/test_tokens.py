@@ -14,7 +14,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing import security
+from skymailing import tokens
 from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
@@ -22,18 +22,18 @@ from skymailing.models import Reviewer, Role, Sender, SignupForm, Suppression, U
 from skymailing.outbox.reviewer_tokens import CONFIRM_REVIEWER, make_reviewer_token
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, make_sender_token
 from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, make_signup_token
-from skymailing.security import BadToken
+from skymailing.tokens import BadToken
 from tests.security.object_factories import make_reviewer, make_signup
 from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
 
 NEW_PASSWORD = {"password": "three odd words", "password_confirm": "three odd words"}
-PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITING_CODE)
+PURPOSES = (tokens.VERIFY, tokens.RESET, tokens.NEW_EMAIL, AWAITING_CODE)
 
 
 @pytest.fixture
-def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
+def links(app: Flask, user: User, session: Session) -> dict[str, str]:
     """Return a valid token of each kind for `user`."""
     session.add(Sender(owner_id=user.id, address="news@shop.example", address_key="news@shop.example"))
     session.flush()
@@ -41,8 +41,8 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
     with app.app_context():
         account = db.session.get_one(User, user.id)
         return {
-            **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
-            "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
+            **{purpose: tokens.account_token(purpose, account) for purpose in PURPOSES},
+            "unsubscribe": tokens.unsubscribe_token(user.id, "anna@example.com"),
             CONFIRM_SENDER: make_sender_token(session.scalars(select(Sender)).one()),
             CONFIRM_REVIEWER: make_reviewer_token(db.session.get_one(Reviewer, reviewer.id)),
             CONFIRM_SIGNUP: make_signup_token(signup),
@@ -50,13 +50,13 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
 
 
 def test_no_token_is_valid_for_another_purpose(
-    app: Flask, session: Session, visitor: FlaskClient, tokens: dict[str, str]
+    app: Flask, session: Session, visitor: FlaskClient, links: dict[str, str]
 ) -> None:
     pages = {
-        security.VERIFY: "/auth/verify/{}",
+        tokens.VERIFY: "/auth/verify/{}",
         "set a password": "/auth/verify/{}/password",
-        security.RESET: "/auth/reset/{}",
-        security.NEW_EMAIL: "/auth/email/{}",
+        tokens.RESET: "/auth/reset/{}",
+        tokens.NEW_EMAIL: "/auth/email/{}",
         "unsubscribe": "/u/{}",
         "undo": "/u/{}/undo",
         "reason": "/u/{}/reason",
@@ -65,12 +65,12 @@ def test_no_token_is_valid_for_another_purpose(
         CONFIRM_SENDER: "/senders/confirm/{}",
         CONFIRM_SIGNUP: f"/f/{session.scalars(select(SignupForm.uuid)).one()}/confirm/{{}}",
     }
-    for token_purpose, token in tokens.items():
+    for token_purpose, token in links.items():
         for purpose, page in pages.items():
             response = visitor.post(page.format(token), data=NEW_PASSWORD)
-            if purpose == token_purpose == security.VERIFY:
+            if purpose == token_purpose == tokens.VERIFY:
                 assert response.status_code == 200  # NEW_PASSWORD contains another password
-            elif (token_purpose, purpose) == (security.VERIFY, "set a password"):
+            elif (token_purpose, purpose) == (tokens.VERIFY, "set a password"):
                 assert response.status_code == 302
             elif token_purpose == "unsubscribe" and purpose in ("undo", "reason", "preferences"):
                 assert response.status_code == 200
@@ -78,20 +78,20 @@ def test_no_token_is_valid_for_another_purpose(
                 assert response.status_code in (404, 410), f"{token_purpose} at {page}"
 
 
-@pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
+@pytest.mark.parametrize("purpose", [tokens.VERIFY, tokens.NEW_EMAIL])
 def test_a_token_with_a_changed_character_is_rejected(
-    app: Flask, tokens: dict[str, str], purpose: str
+    app: Flask, links: dict[str, str], purpose: str
 ) -> None:
-    token = tokens[purpose]
+    token = links[purpose]
     with app.test_request_context():
-        assert security.read_account_token(purpose, token, timedelta(hours=1))
+        assert tokens.read_account_token(purpose, token, timedelta(hours=1))
         for position in range(len(token)):
             for other in "A", "-", ".", "é":
                 damaged = token[:position] + other + token[position + 1 :]
                 if damaged == token or _only_unused_bits_differ(token, damaged):
                     continue
                 with pytest.raises(BadToken):
-                    security.read_account_token(purpose, damaged, timedelta(hours=1))
+                    tokens.read_account_token(purpose, damaged, timedelta(hours=1))
 
 
 def _only_unused_bits_differ(token: str, damaged: str) -> bool:
@@ -115,26 +115,26 @@ def test_a_signed_token_with_unexpected_content_is_rejected(
 ) -> None:
     """A valid signature is not enough."""
     with app.app_context():
-        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # deliberately wrong
+        token = tokens.make_token(tokens.RESET, payload)  # type: ignore[arg-type]  # deliberately wrong
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
     assert visitor.post(f"/auth/reset/{token}", data=NEW_PASSWORD).status_code == 410
 
 
 def test_a_token_signed_with_a_guessed_key_is_rejected(visitor: FlaskClient, user: User) -> None:
     for key in ("", "secret", "dev", "change-me", "SECRET_KEY"):
-        serializer = URLSafeTimedSerializer(key or " ", salt=f"skymailing.{security.RESET}")
+        serializer = URLSafeTimedSerializer(key or " ", salt=f"skymailing.{tokens.RESET}")
         token = serializer.dumps({"user": user.id, "stamp": "0" * 16})
         assert visitor.post(f"/auth/reset/{token}", data=NEW_PASSWORD).status_code == 410
 
 
 def test_a_reset_link_expires_and_works_once(
-    app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
+    app: Flask, visitor: FlaskClient, user: User, session: Session, links: dict[str, str]
 ) -> None:
-    link = f"/auth/reset/{tokens[security.RESET]}"
+    link = f"/auth/reset/{links[tokens.RESET]}"
     with time_machine.travel(utcnow() + timedelta(minutes=61)):
         assert visitor.post(link, data=NEW_PASSWORD).status_code == 410
     with app.app_context():
-        second = security.account_token(security.RESET, db.session.get_one(User, user.id))
+        second = tokens.account_token(tokens.RESET, db.session.get_one(User, user.id))
     assert visitor.post(link, data=NEW_PASSWORD).status_code == 302
     for used in (link, f"/auth/reset/{second}"):  # one use invalidates all links
         assert visitor.post(used, data=NEW_PASSWORD).status_code == 410
@@ -142,9 +142,9 @@ def test_a_reset_link_expires_and_works_once(
 
 
 def test_a_reset_link_neither_signs_in_nor_unblocks(
-    app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
+    app: Flask, visitor: FlaskClient, user: User, session: Session, links: dict[str, str]
 ) -> None:
-    visitor.post(f"/auth/reset/{tokens[security.RESET]}", data=NEW_PASSWORD)
+    visitor.post(f"/auth/reset/{links[tokens.RESET]}", data=NEW_PASSWORD)
     assert visitor.get("/auth/profile").status_code == 302
     user.blocked_at = utcnow()
     session.flush()
@@ -158,8 +158,8 @@ def test_an_unsubscribe_link_is_valid_for_one_address_of_one_owner(
 ) -> None:
     other = UserFactory.create()
     with app.app_context():
-        token = security.unsubscribe_token(user.id, "anna@example.com")
-        signature = security.unsubscribe_token(other.id, "boris@example.com")
+        token = tokens.unsubscribe_token(user.id, "anna@example.com")
+        signature = tokens.unsubscribe_token(other.id, "boris@example.com")
     forged = base64.urlsafe_b64encode(f"{other.id}:anna@example.com".encode()).decode().rstrip("=")
     assert visitor.post(f"/u/{forged}.{signature}").status_code == 404
     assert visitor.post(f"/u/{forged}").status_code == 404

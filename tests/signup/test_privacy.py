@@ -20,9 +20,9 @@ from skymailing.models import (
     SuppressionReason,
     User,
 )
-from skymailing.security import make_token
 from skymailing.signup import stamps
 from skymailing.signup.fields import read_entry
+from skymailing.tokens import make_token
 from tests.mailings.pages import get_main_text
 from tests.signup.people import (
     EMAIL,

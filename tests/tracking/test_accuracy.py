@@ -28,7 +28,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from skymailing.tracking.folding import fold_hits
 from skymailing.tracking.hits import TRACKING_IMAGE
 from skymailing.tracking.targets import forget_targets

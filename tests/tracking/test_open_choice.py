@@ -16,7 +16,7 @@ from skymailing.models import (
     SuppressionReason,
     User,
 )
-from skymailing.security import unsubscribe_token
+from skymailing.tokens import unsubscribe_token
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import (
     MailingFactory,

@@ -16,7 +16,7 @@ from skymailing.auth.views.throttling import (
     limit_password_checks,
 )
 from skymailing.extensions import db
-from skymailing.security import BadToken
+from skymailing.tokens import BadToken
 
 
 @bp.route("/profile/email", methods=["GET", "POST"])

@@ -20,7 +20,8 @@ from skymailing.auth.views.sign_in import complete_sign_in, find_landing_page
 from skymailing.auth.views.throttling import limit_passkeys, limit_password_checks
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.security import BadToken, is_safe_next, make_token, read_token
+from skymailing.security import is_safe_next
+from skymailing.tokens import BadToken, make_token, read_token
 from skymailing.web.error_texts import explain
 
 # Keys of session values, and purposes of the tokens in them.

@@ -32,7 +32,8 @@ from skymailing.mailings import scheduling
 from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.quotas import usage
 from skymailing.reports import daily_rollup
-from skymailing.security import BadToken, hash_password
+from skymailing.security import hash_password
+from skymailing.tokens import BadToken
 
 
 @bp.route("/reset", methods=["GET", "POST"])

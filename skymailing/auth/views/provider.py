@@ -26,7 +26,8 @@ from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.security import BadToken, hash_password, is_safe_next, make_token, read_token
+from skymailing.security import hash_password, is_safe_next
+from skymailing.tokens import BadToken, make_token, read_token
 from skymailing.web.error_texts import explain
 from skymailing.web.urls import public_url
 

@@ -13,7 +13,7 @@ from skymailing.auth.passkeys import Party, find_party
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.security import BadToken, make_token, read_token
+from skymailing.tokens import BadToken, make_token, read_token
 
 # Keys of the session values that are needed before sign-in.
 VERIFY_TOKEN = "verify_token"  # noqa: S105 - a key's name

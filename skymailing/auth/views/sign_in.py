@@ -33,7 +33,8 @@ from skymailing.auth.views.throttling import (
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.security import BadToken, hash_password, is_safe_next, needs_rehash
+from skymailing.security import hash_password, is_safe_next, needs_rehash
+from skymailing.tokens import BadToken
 
 
 @bp.route("/register", methods=["GET", "POST"])

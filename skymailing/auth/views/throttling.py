@@ -25,8 +25,8 @@ from skymailing.auth.views.session import UNCONFIRMED, device_key, find_user_awa
 from skymailing.email_addresses import InvalidEmail, address_key, mailbox_key, parse_address
 from skymailing.extensions import db, limiter
 from skymailing.models import User
-from skymailing.security import BadToken
 from skymailing.settings.quotas import quota_settings
+from skymailing.tokens import BadToken
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]

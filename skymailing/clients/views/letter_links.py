@@ -6,7 +6,7 @@ from skymailing.clients.topic_choices import TopicState, list_states
 from skymailing.email_addresses import mask_address
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.security import read_unsubscribe_token, unsubscribe_token
+from skymailing.tokens import read_unsubscribe_token, unsubscribe_token
 
 
 @dataclass(frozen=True, slots=True)

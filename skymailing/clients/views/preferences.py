@@ -12,7 +12,7 @@ from skymailing.clients.views.unsubscribe import read_evidence, show_bad_link
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
 from skymailing.models import Consent, ConsentPurpose
-from skymailing.security import BadToken
+from skymailing.tokens import BadToken
 from skymailing.web.ids import read_id
 from skymailing.web.urls import PREFERENCES_PREFIX
 

@@ -12,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
 from skymailing.models import OptOutReason, SuppressionReason, User
 from skymailing.models.form import AGENT_MAX_LENGTH
-from skymailing.security import BadToken
+from skymailing.tokens import BadToken
 from skymailing.web.ids import parse_big_id
 from skymailing.web.labels import state_label
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX

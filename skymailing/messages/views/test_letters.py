@@ -27,9 +27,10 @@ from skymailing.outbox.queries import list_tests
 from skymailing.outbox.reviewer_tokens import read_reviewer_token
 from skymailing.outbox.services import TestLetterContent
 from skymailing.quotas.checks import LimitReached
-from skymailing.security import BadToken, get_own
+from skymailing.security import get_own
 from skymailing.senders.forms import make_address_field
 from skymailing.senders.queries import find_default_sender
+from skymailing.tokens import BadToken
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import parse_big_id, parse_id
 from skymailing.web.user_turns import takes_turns

@@ -20,7 +20,6 @@ from skymailing.errors import UserError
 from skymailing.extensions import csrf, db
 from skymailing.models import SignupForm
 from skymailing.outbox.signup_letters import read_signup_token
-from skymailing.security import BadToken
 from skymailing.signup import fields, queries
 from skymailing.signup.confirmation import confirm_signup
 from skymailing.signup.fields import Entry, list_fields, read_entry
@@ -29,6 +28,7 @@ from skymailing.signup.protection import Passage, Visitor, judge
 from skymailing.signup.requests import Request, request_signup
 from skymailing.signup.stamps import make_page_stamp, make_step_stamp
 from skymailing.signup.texts import read_texts
+from skymailing.tokens import BadToken
 from skymailing.web.error_texts import explain
 
 bp = Blueprint("signup", __name__, url_prefix="/f")
