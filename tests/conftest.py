@@ -31,6 +31,7 @@ from tests.support import factories
 from tests.support.databases import empty_database
 from tests.support.jobs import run_jobs
 from tests.support.servers import RedisServer, SmtpServer
+from tests.support.sign_in import start_session
 
 gc.disable()  # until all tests are collected, which creates no garbage
 
@@ -270,15 +271,8 @@ def set_limits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> SetLimits:
 
 @pytest.fixture
 def sign_in(app: Flask, session: Session) -> SignIn:
-    """Return a function that signs a user in through the login page and returns their browser."""
-
-    def sign_in_user(user: User) -> FlaskClient:
-        browser = app.test_client()
-        response = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
-        assert response.status_code == 302, response.text
-        return browser
-
-    return sign_in_user
+    """Return a function that signs a user in and returns their browser."""
+    return partial(start_session, app)
 
 
 @pytest.fixture
