@@ -12,6 +12,7 @@ from skymailing.db.pagination import Order, Page, paginate
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.extensions import db
+from skymailing.mailings.outcomes import Outcomes
 from skymailing.mailings.selection import Conditions, Selection
 from skymailing.models import (
     COUNTED_STATES,
@@ -81,9 +82,9 @@ class Ledger:
         return self.total - self.open
 
     @property
-    def undelivered(self) -> int:
-        """The number of letters that were refused or returned."""
-        return self.counts[DeliveryState.FAILED] + self.run.returned
+    def outcomes(self) -> Outcomes:
+        counts = {name: self[name] for name in ("sent", "failed", "unknown")}
+        return Outcomes.of(counts | {"returned": self.run.returned})
 
     @property
     def not_sent(self) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.ledger.run_counts import ELLIPSIS
 from skymailing.extensions import db
+from skymailing.mailings.outcomes import Outcomes
 from skymailing.mailings.results import NOT_SENT, Results, sort_refusals, sum_up
 from skymailing.models import Mailing, ReportDay, RunInterval
 from skymailing.purchases.queries import Revenue, Sales
@@ -52,6 +53,10 @@ class Figures:
         """Attempts per letter in the state sent, failed or unknown."""
         letters = self.counts["sent"] + self.counts["failed"] + self.counts["unknown"]
         return self.counts["attempts"] / letters if letters else None
+
+    @property
+    def outcomes(self) -> Outcomes:
+        return Outcomes.of(self.counts)
 
     @property
     def not_sent(self) -> int:

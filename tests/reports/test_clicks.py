@@ -61,7 +61,11 @@ def test_the_share_of_clicks_leaves_out_mailings_that_count_none(browser: FlaskC
     with count_changes(run) as changes:
         changes.add("returned", 2, START)
     assert read_tile(browser, "Clicked") == "2 4.2%", "2 of 48 delivered letters"
-    assert list_cells(browser) == [["40", "0", "0", "0 0%"], ["30", "0", "0", "–"], ["10", "0", "2", "2 25%"]]
+    assert list_cells(browser) == [
+        ["40 100%", "0", "0 0%"],
+        ["30 100%", "0", "–"],
+        ["8 80%", "2", "2 25%"],
+    ]
     days = read(browser).select("#days tbody tr:not([hidden])")
     assert [day.select("td")[-1].get_text(strip=True) for day in days] == ["2"], (
         "clicks may be in older letters"
