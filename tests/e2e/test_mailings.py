@@ -76,6 +76,14 @@ def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
     drawn = demo.page.evaluate(f"{DAYS_CHART}.data.datasets.map((dataset) => dataset.data)")
     totals = demo.main.locator("#days tfoot td").all_inner_texts()
     assert [str(sum(numbers)) for numbers in drawn] == totals[: len(drawn)]
+    # Time runs from left to right, while the newest day is the first in the table.
+    labels = demo.page.evaluate(f"{DAYS_CHART}.data.labels")
+    days = demo.main.locator("#days tbody th").evaluate_all(
+        "cells => cells.map((cell) => cell.dataset.label)"
+    )
+    assert labels == days[::-1]
+    times = demo.main.locator("#days time").evaluate_all("times => times.map((time) => time.dateTime)")
+    assert times == sorted(times, reverse=True)
     # Days without emails are hidden, but drawn.
     assert {len(numbers) for numbers in drawn} == {30}
     assert len(drawn) >= 3, "delivered, not delivered, not sent"
