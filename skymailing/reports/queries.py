@@ -1,6 +1,7 @@
 """Build reports from the counts that runs keep, never from attempts or deliveries."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -71,6 +72,14 @@ class Figures:
     @property
     def is_empty(self) -> bool:
         return not any(self.counts.values())
+
+
+def add_up(figures: Iterable[Figures]) -> Figures:
+    """Return the counts of all figures together, without times."""
+    total = Counter(dict.fromkeys(SUMS, 0))
+    for one in figures:
+        total.update(one.counts)
+    return Figures(dict(total))
 
 
 @dataclass(frozen=True)
