@@ -281,18 +281,6 @@ def test_the_file_has_the_same_numbers(session: Session, run: Run, browser: Flas
 
 
 @pytest.mark.one_engine
-def test_pages_about_a_run_name_the_mailing_and_the_time(run: Run, user: User, browser: FlaskClient) -> None:
-    user.timezone = "UTC"
-    about = f"Sale · Send of {run.scheduled_for:%-d %b %Y, %H:%M}"
-    log = f"/mailings/{run.mailing_id}/log?run={run.id}"
-    for path in (path_of(run), f"/mailings/runs/{run.id}/clicks", log):
-        (lead,) = soup(browser.get(path)).select(".page-lead")
-        assert " ".join(lead.get_text().split()).startswith(about), path
-    (lead,) = soup(browser.get(f"/mailings/runs/{run.id}")).select(".page-lead")
-    assert lead.get_text() == "Sale"
-
-
-@pytest.mark.one_engine
 def test_pages_of_a_run_load_its_results_when_they_are_scrolled_to(run: Run, browser: FlaskClient) -> None:
     for path in (
         f"/mailings/runs/{run.id}",

@@ -282,19 +282,6 @@ def test_the_total_is_below_the_days_that_the_chart_shows(browser: FlaskClient, 
     assert drawn == ["good", "bad"]
 
 
-def test_the_total_is_below_the_mailings(browser: FlaskClient, user: User, mailing: Mailing) -> None:
-    other = MailingFactory.create(owner=user, name="Зима")
-    create_run(other, {DeliveryState.SENT: 3, DeliveryState.UNKNOWN: 1}, scheduled_for=START)
-
-    def read_total(query: str = "") -> tuple[str, list[str]]:
-        (row,) = soup(browser.get(f"/reports/?{PERIOD}{query}")).select("#mailings tfoot tr")
-        cells = [" ".join(cell.get_text(" ").split()) for cell in row.select("th, td")]
-        return cells[0], cells[1:]
-
-    assert read_total() == ("Total", ["11 78.6%", "2", "1"])
-    assert read_total("&q=Зима") == ("Total", ["3 75%", "0", "1"]), "of the mailings in the table"
-
-
 def test_clicks_are_among_the_first_numbers_only_if_they_are_counted(
     browser: FlaskClient, mailing: Mailing, session: Session
 ) -> None:
