@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Integer, Select, String, case, func, liter
 
 from skymailing.extensions import db
 from skymailing.mailings.click_variants import has_variant
+from skymailing.mailings.results import NOT_SENT
 from skymailing.models import (
-    COUNTED_STATES,
     LATER_COUNTS,
     TRUSTED_PROOFS,
     Bounce,
@@ -30,8 +30,12 @@ from skymailing.models import (
     client_tags,
 )
 
-# Final states of letters that were not sent.
-UNSENT = tuple(state for state in COUNTED_STATES if state not in {DeliveryState.SENT, DeliveryState.DEFERRED})
+# The numbers of letters that no mail server has accepted, by name, and the states that each counts.
+NOT_ACCEPTED = {
+    "failed": (DeliveryState.FAILED,),
+    "unknown": (DeliveryState.UNKNOWN,),
+    "not_sent": NOT_SENT,
+}
 # Counts by name, for each domain, part or hour.
 Counts = Mapping[Any, Counter[str]]
 Letters = Mapping[str, Select[Any]]
@@ -53,10 +57,8 @@ def select_letters(run: Run, variant: int = 0) -> Letters:
     bounced = letter.join(Bounce, Bounce.delivery_id == Delivery.id)
     bounced = bounced.where(own, Bounce.proof.in_(TRUSTED_PROOFS))
     is_complaint = Bounce.kind == BounceKind.COMPLAINT
-    letters = {
-        "sent": of_run.where(Delivery.state == DeliveryState.SENT),
-        "unsent": of_run.where(Delivery.state.in_(UNSENT)),
-    }
+    letters = {"sent": of_run.where(Delivery.state == DeliveryState.SENT)}
+    letters |= {name: of_run.where(Delivery.state.in_(states)) for name, states in NOT_ACCEPTED.items()}
     if run.returned:
         # A letter can be returned several times.
         letters["returned"] = bounced.where(~is_complaint).add_columns(Delivery.id).distinct()
@@ -158,13 +160,14 @@ def count_by_hour(run: Run, zone: ZoneInfo) -> Counts:
     Clicks are counted when they were added to the counts, usually within seconds.
     """
     table = RunInterval.__table__
-    names = [state.value for state in (DeliveryState.SENT, *UNSENT)] + list(LATER_COUNTS)
+    names = {state.value: name for name, states in NOT_ACCEPTED.items() for state in states}
+    names |= {name: name for name in (DeliveryState.SENT.value, *LATER_COUNTS)}
     intervals = select(RunInterval.begins_at, *(table.c[name] for name in names))
     counts: dict[datetime, Counter[str]] = defaultdict(Counter)
     for begins_at, *numbers in db.session.execute(intervals.where(RunInterval.run_id == run.id)).tuples():
         hour = counts[floor_to_hour(begins_at, zone)]
-        for name, number in zip(names, numbers, strict=True):
-            hour["unsent" if name in UNSENT else name] += int(number)
+        for name, number in zip(names.values(), numbers, strict=True):
+            hour[name] += int(number)
     return {hour: count for hour, count in sorted(counts.items()) if any(count.values())}
 
 

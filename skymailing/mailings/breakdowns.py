@@ -16,16 +16,22 @@ from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import compile_segment
 from skymailing.extensions import db
 from skymailing.mailings import breakdown_queries
-from skymailing.mailings.breakdown_queries import Counts, Letters
+from skymailing.mailings.breakdown_queries import NOT_ACCEPTED, Counts, Letters
 from skymailing.mailings.log_queries import format_time
+from skymailing.mailings.outcomes import Outcomes
 from skymailing.models import Run, Tag, User
 
 SECONDS = 5.0  # for domains and parts together; what takes longer is left out
 SHOWN = 10  # domains, or tags
 HOURS_SHOWN = 48
 EXPORTED = 1_000
-# The numbers of a group, in the order of columns.
+# The numbers of a group in files and for programs, in the order of columns.
 NUMBERS = ("sent", "unsent", "returned", "complaints", "unsubscribed", "clicked", "opened")
+# The same on pages: those of the tiles of a run.
+SHOWN_NUMBERS = (
+    *("delivered", "undelivered", "unknown", "not_sent"),
+    *("clicked", "opened", "unsubscribed", "complaints"),
+)
 T = TypeVar("T")
 
 
@@ -38,13 +44,25 @@ class Group:
     begins_at: datetime | None = None  # of an hour
 
     def __getitem__(self, name: str) -> int:
+        match name:
+            case "delivered":
+                return self.outcomes.delivered
+            case "undelivered":
+                return self.outcomes.undelivered
+            case "unsent":
+                return sum(self[part] for part in NOT_ACCEPTED)
         return self.counts.get(name, 0)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        return Outcomes.of({name: self[name] for name in ("sent", "failed", "unknown", "returned")})
 
     def whole_of(self, name: str) -> int:
         """Return the letters of which a number is a share: usually the delivered ones, as on other pages."""
-        if name == "unsent":
-            return self["sent"] + self["unsent"]
-        return self["sent"] if name == "returned" else self["sent"] - self["returned"]
+        if name == "not_sent":
+            return self.outcomes.total + self["not_sent"]
+        is_outcome = name in {"delivered", "undelivered", "unknown"}
+        return self.outcomes.total if is_outcome else self.outcomes.delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +73,9 @@ class Breakdown:
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers that are not 0 in all groups, and those sent."""
-        return [name for name in NUMBERS if name == "sent" or any(group[name] for group in self.groups or ())]
+        """The numbers on a page: those that are not 0 in all groups, and those delivered."""
+        groups = self.groups or ()
+        return [name for name in SHOWN_NUMBERS if name == "delivered" or any(group[name] for group in groups)]
 
 
 @dataclass(frozen=True, slots=True)

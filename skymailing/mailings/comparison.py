@@ -57,7 +57,7 @@ class Comparison:
 
 
 def _count_delivered(ledger: Ledger) -> int:
-    return max(0, ledger[DeliveryState.SENT] - ledger.run.returned)
+    return ledger.outcomes.delivered
 
 
 def _count_sent(ledger: Ledger) -> int:
@@ -65,7 +65,9 @@ def _count_sent(ledger: Ledger) -> int:
 
 
 MEASURES = (
-    Measure("delivered", _count_delivered, lambda ledger: ledger.planned, True, 1, 0, needs_time=False),
+    Measure(
+        "delivered", _count_delivered, lambda ledger: ledger.outcomes.total, True, 1, 0, needs_time=False
+    ),
     Measure(
         *("clicked", lambda ledger: ledger.run.clicked, _count_delivered, True, 0.5, 0.2),
         is_measured=lambda run: run.track_clicks,

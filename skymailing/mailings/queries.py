@@ -12,6 +12,7 @@ from skymailing.db.pagination import Order, Page, paginate
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.extensions import db
+from skymailing.mailings.outcomes import Outcomes
 from skymailing.mailings.selection import Conditions, Selection
 from skymailing.models import (
     COUNTED_STATES,
@@ -30,6 +31,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
+from skymailing.web.subjects import readable_subject
 
 SORTS: dict[str, Order] = {
     "name": [(func.lower(Mailing.name, type_=String), False), (Mailing.id, False)],
@@ -81,9 +83,9 @@ class Ledger:
         return self.total - self.open
 
     @property
-    def undelivered(self) -> int:
-        """The number of letters that were refused or returned."""
-        return self.counts[DeliveryState.FAILED] + self.run.returned
+    def outcomes(self) -> Outcomes:
+        counts = {name: self[name] for name in ("sent", "failed", "unknown")}
+        return Outcomes.of(counts | {"returned": self.run.returned})
 
     @property
     def not_sent(self) -> int:
@@ -221,14 +223,14 @@ def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
 
 
 def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
-    """Return the IDs and subjects of the owner's latest messages, newest first, and of the chosen one."""
+    """Return the IDs and readable subjects of the owner's latest messages and of the chosen one."""
     statement = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
     latest = statement.order_by(Message.id.desc()).limit(MESSAGES_LISTED)
     listed = list(db.session.execute(latest).tuples())
     if chosen is not None and all(id != chosen for id, _subject in listed):
         # Without the chosen message, saving the form would silently replace it with the newest one.
         listed += db.session.execute(statement.where(Message.id == chosen)).tuples()
-    return listed
+    return [(id, readable_subject(subject)) for id, subject in listed]
 
 
 def find_default_tracking(owner_id: int) -> dict[str, Any]:

@@ -41,9 +41,10 @@ MEASURE_TEXTS: dict[str, Any] = {
 }
 # The numbers of breakdowns and reports.
 NUMBER_TEXTS: dict[str, Any] = {
-    "sent": lazy_pgettext("report", "Sent"),
-    "unsent": lazy_gettext("Refused or not sent"),
-    "returned": lazy_gettext("Returned later"),
+    "delivered": lazy_gettext("Delivered"),
+    "undelivered": lazy_gettext("Not delivered"),
+    "unknown": lazy_gettext("May have arrived"),
+    "not_sent": lazy_pgettext("report", "Not sent"),
     "complaints": lazy_gettext("Spam complaints"),
     "unsubscribed": lazy_pgettext("report", "Unsubscribed"),
     "clicked": lazy_gettext("Clicked"),

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
 from skymailing.extensions import db
+from skymailing.mailings.outcomes import Outcomes
 from skymailing.mailings.queries import Ledger
 from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
 from skymailing.purchases.queries import Revenue, sum_of_run
@@ -65,6 +66,11 @@ class Results:
         return sum(cause.count for cause in self.causes if cause.prevented_sending)
 
     @property
+    def tried(self) -> int:
+        """The letters that were sent, of which the delivered ones are a share."""
+        return Outcomes(self.delivered, self.undelivered, self.unknown).total
+
+    @property
     def total(self) -> int:
         """All letters: the planned ones, or more in a period in which letters of earlier runs were sent."""
         return max(self.planned, self._ended)
@@ -75,7 +81,7 @@ class Results:
 
     @property
     def _ended(self) -> int:
-        return self.delivered + self.undelivered + self.unknown + self.not_sent
+        return self.tried + self.not_sent
 
 
 def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> Results:

@@ -1,6 +1,7 @@
 """Build reports from the counts that runs keep, never from attempts or deliveries."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -9,6 +10,7 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.ledger.run_counts import ELLIPSIS
 from skymailing.extensions import db
+from skymailing.mailings.outcomes import Outcomes
 from skymailing.mailings.results import NOT_SENT, Results, sort_refusals, sum_up
 from skymailing.models import Mailing, ReportDay, RunInterval
 from skymailing.purchases.queries import Revenue, Sales
@@ -54,6 +56,10 @@ class Figures:
         return self.counts["attempts"] / letters if letters else None
 
     @property
+    def outcomes(self) -> Outcomes:
+        return Outcomes.of(self.counts)
+
+    @property
     def not_sent(self) -> int:
         """Letters that no mail server accepted or refused for good."""
         return sum(self.counts[state.value] for state in NOT_SENT)
@@ -66,6 +72,14 @@ class Figures:
     @property
     def is_empty(self) -> bool:
         return not any(self.counts.values())
+
+
+def add_up(figures: Iterable[Figures]) -> Figures:
+    """Return the counts of all figures together, without times."""
+    total = Counter(dict.fromkeys(SUMS, 0))
+    for one in figures:
+        total.update(one.counts)
+    return Figures(dict(total))
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,14 @@ def index() -> str:
         earlier=queries.read_results(make_scope(mailing), before) if before else None,
         growth=measure_growth(report) if report and not mailing else None,
         growth_limit=growth.READ_LIMIT,
+        listed_total=queries.add_up(figures for _id, _name, figures in report.mailings) if report else None,
         query=query,
         arguments=arguments,
         usual_periods=list_usual_periods(get_user_zone(), clock.utcnow()),
         states=list(STATE_TONES),
         tones={state.value: tone for state, tone in STATE_TONES.items()},
         counts_clicks=counts_clicks(mailing, report) if report else False,
+        fewest_clicks=clicks.FEWEST,
         explain_cause=explain_cause,
         format_share=format_share,
     )
@@ -76,7 +78,9 @@ def show_clicks() -> str:
         abort(400)
     arguments = read_arguments()
     found = clicks.read_clicks(make_scope(mailing), period)
-    return render_template("reports/clicks.html", clicks=found, period=period, arguments=arguments)
+    return render_template(
+        "reports/clicks.html", clicks=found, mailing=mailing, period=period, arguments=arguments
+    )
 
 
 @bp.get("/report.csv")

@@ -31,6 +31,7 @@ from skymailing.sequences.conditions import KEEP, list_condition_choices, read_c
 from skymailing.sequences.queries import list_date_keys, list_messages, list_names
 from skymailing.sequences.values import MAX_OFFSET, TARGETS, SequenceValues, StepValues, is_complete
 from skymailing.web.form_fields import one_line, strip
+from skymailing.web.subjects import readable_subject
 
 BEFORE, AFTER = "before", "after"
 Choices = Mapping[Any, list[SelectChoice]]
@@ -218,7 +219,9 @@ class StepForm(FlaskForm):
 
     def offer(self, owner: User, step: SequenceStep | None) -> "StepForm":
         """Set the choices."""
-        self.message.choices = [SelectChoice(id, text) for id, text in list_messages(owner.id)]
+        self.message.choices = [
+            SelectChoice(id, readable_subject(text)) for id, text in list_messages(owner.id)
+        ]
         self.condition.choices = list_condition_choices(
             owner, _("– always –"), step.conditions if step else None
         )

@@ -31,6 +31,7 @@ from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.money import money
 from skymailing.web.picture_files import parse_name
 from skymailing.web.static_files import asset
+from skymailing.web.subjects import readable_subject
 from skymailing.web.urls import public_url
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -72,6 +73,7 @@ def configure(app: Flask) -> None:
         money,
         server_reply,
         file_size,
+        readable_subject,
     )
     for filter_ in (*filters, explain_stored):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)

@@ -128,10 +128,11 @@ def test_letters_of_sequences_have_the_subject_of_the_step(
     browser: FlaskClient, client: Client, history: History
 ) -> None:
     letter = history.letter(at(0), kind=MailingKind.SEQUENCE, name="Welcome")
-    letter.run.mailing.message.subject = "First steps"
+    letter.run.mailing.message.subject = "First steps for {{ name }}"
+    client.full_name = "Анна"
     history.session.flush()
     (text,) = read_events(browser, client, "?show=emails")
-    assert text == "First steps sent sequence “Welcome” 12:00"
+    assert text == "First steps for Анна sent sequence “Welcome” 12:00"
 
 
 @pytest.mark.one_engine

@@ -44,7 +44,7 @@ def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None
     # The list itself shows the next send and the last result.
     expect(row.locator("[data-label='Next send'] time")).to_be_visible()
     expect(row.locator("[data-label='Last result']")).to_contain_text(
-        re.compile(r"\d+ of 80 sent, \d+ not delivered")
+        re.compile(r"\d+ delivered \([\d.]+%\), \d+ not delivered")
     )
 
     row.get_by_role("link").click()
@@ -76,9 +76,17 @@ def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
     drawn = demo.page.evaluate(f"{DAYS_CHART}.data.datasets.map((dataset) => dataset.data)")
     totals = demo.main.locator("#days tfoot td").all_inner_texts()
     assert [str(sum(numbers)) for numbers in drawn] == totals[: len(drawn)]
+    # Time runs from left to right, while the newest day is the first in the table.
+    labels = demo.page.evaluate(f"{DAYS_CHART}.data.labels")
+    days = demo.main.locator("#days tbody th").evaluate_all(
+        "cells => cells.map((cell) => cell.dataset.label)"
+    )
+    assert labels == days[::-1]
+    times = demo.main.locator("#days time").evaluate_all("times => times.map((time) => time.dateTime)")
+    assert times == sorted(times, reverse=True)
     # Days without emails are hidden, but drawn.
     assert {len(numbers) for numbers in drawn} == {30}
-    assert len(drawn) >= 3, "sent, not delivered, not sent"
+    assert len(drawn) >= 3, "delivered, not delivered, not sent"
     assert 0 < demo.main.locator("#days tbody tr:visible").count() < 30
     demo.main.get_by_text("More numbers").click()
     expect(demo.main.locator("#reasons")).to_be_visible()

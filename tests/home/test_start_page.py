@@ -65,7 +65,8 @@ def send(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Mailin
 
 def test_the_last_result_is_shown_in_three_numbers(browser: FlaskClient, user: User) -> None:
     send(user, {DeliveryState.SENT: 1}, finished_at=utcnow() - timedelta(days=2))
-    last = send(user, {DeliveryState.SENT: 8, DeliveryState.FAILED: 2}, unsubscribed=1)
+    counts = {DeliveryState.SENT: 8, DeliveryState.FAILED: 2, DeliveryState.CANCELLED: 90}
+    last = send(user, counts, unsubscribed=1)
     send(UserFactory.create(), {DeliveryState.SENT: 5})
 
     section = find_section(read(browser), "Last mailing")
@@ -74,6 +75,7 @@ def test_the_last_result_is_shown_in_three_numbers(browser: FlaskClient, user: U
     assert find_numbers(section) == {
         "Delivered": "8 80%",
         "Not delivered": "2 20%",
+        "Not sent": "90 90%",
         "Unsubscribed": "1 12.5%",
     }
 

@@ -24,9 +24,9 @@ def test_hours_are_those_of_the_readers_time_zone(app: Flask, user: User, browse
             add_later_counts(db.session.connection(), later, start + timedelta(hours=hours))
         db.session.commit()
     assert read_table(soup(browser.get(path_of(run))), "hour") == {
-        "22 Nov 2026, 15:00": {"Sent": "3", "Refused or not sent": "1", "Unsubscribed": "1"},
-        "22 Nov 2026, 16:00": {"Sent": "–", "Refused or not sent": "–", "Unsubscribed": "1"},
-        "26 Nov 2026, 19:00": {"Sent": "–", "Refused or not sent": "–", "Unsubscribed": "1"},
+        "22 Nov 2026, 15:00": {"Delivered": "3", "Not sent": "1", "Unsubscribed": "1"},
+        "22 Nov 2026, 16:00": {"Delivered": "–", "Not sent": "–", "Unsubscribed": "1"},
+        "26 Nov 2026, 19:00": {"Delivered": "–", "Not sent": "–", "Unsubscribed": "1"},
     }
 
 
@@ -39,4 +39,4 @@ def test_hours_after_the_first_ones_are_one_row(app: Flask, user: User, browser:
         db.session.commit()
     shown = read_table(soup(browser.get(path_of(run))), "hour")
     assert len(shown) == 49
-    assert shown["Later"] == {"Sent": "–", "Returned later": "12"}
+    assert shown["Later"] == {"Delivered": "–", "Not delivered": "12"}

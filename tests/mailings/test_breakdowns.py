@@ -33,15 +33,7 @@ from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import MailingFactory, create_run, create_tested_run
 
 DOMAINS = ("mail.example",) * 4 + ("small.example",) * 2
-TITLES = {
-    "sent": "Sent",
-    "unsent": "Refused or not sent",
-    "returned": "Returned later",
-    "complaints": "Spam complaints",
-    "unsubscribed": "Unsubscribed",
-    "clicked": "Clicked",
-    "opened": "Opened (estimate)",
-}
+COLUMNS = ("sent", "unsent", "returned", "complaints", "unsubscribed", "clicked", "opened")
 
 
 @pytest.fixture
@@ -108,20 +100,18 @@ def test_each_mailbox_provider_has_all_numbers_with_their_shares(
     session.refresh(run)
     assert read_table(soup(browser.get(path_of(run))), "domain") == {
         "mail.example": {
-            "Sent": "4",
-            "Refused or not sent": "–",
-            "Returned later": "1 25%",
-            "Spam complaints": "1 33.3%",
+            "Delivered": "3 75%",
+            "Not delivered": "1 25%",
             "Clicked": "2 66.7%",
             "Opened (estimate)": "1 33.3%",
+            "Spam complaints": "1 33.3%",
         },
         "small.example": {
-            "Sent": "1",
-            "Refused or not sent": "1 50%",
-            "Returned later": "–",
-            "Spam complaints": "–",
+            "Delivered": "1 50%",
+            "Not delivered": "1 50%",
             "Clicked": "–",
             "Opened (estimate)": "–",
+            "Spam complaints": "–",
         },
     }
 
@@ -129,7 +119,23 @@ def test_each_mailbox_provider_has_all_numbers_with_their_shares(
 def test_only_numbers_that_occur_have_a_column(user: User, browser: FlaskClient) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 2}, track_clicks=True)
     (row,) = read_table(soup(browser.get(path_of(run))), "domain").values()
-    assert row == {"Sent": "2"}
+    assert row == {"Delivered": "2 100%"}
+
+
+def test_emails_that_were_not_sent_do_not_lower_the_share_of_the_delivered(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    counts = {DeliveryState.SENT: 3, DeliveryState.UNKNOWN: 1, DeliveryState.CANCELLED: 4}
+    run = create_run(MailingFactory.create(owner=user), counts)
+    for letter in list_letters(session, run):
+        letter.email_key = f"p{letter.id}@mail.example"
+    session.flush()
+    page = soup(browser.get(path_of(run)))
+    assert read_table(page, "domain") == {
+        "mail.example": {"Delivered": "3 75%", "May have arrived": "1 25%", "Not sent": "4 50%"}
+    }
+    (hour,) = read_table(page, "hour").values()
+    assert hour == {"Delivered": "3", "May have arrived": "1", "Not sent": "4"}
 
 
 def test_those_who_unsubscribed_are_counted_until_they_undo_it(
@@ -166,8 +172,8 @@ def test_mailbox_providers_after_the_first_ten_are_others(
     click(session, run, letters[0], letters[-1])
     shown = read_table(soup(browser.get(path_of(run))), "domain")
     assert list(shown) == [*(f"d{number:02}.example" for number in range(10)), "Others"]
-    assert shown["d00.example"] == {"Sent": "2", "Clicked": "1 50%"}
-    assert shown["Others"] == {"Sent": "4", "Clicked": "1 25%"}
+    assert shown["d00.example"] == {"Delivered": "2 100%", "Clicked": "1 50%"}
+    assert shown["Others"] == {"Delivered": "4 100%", "Clicked": "1 25%"}
     rows = list(csv.reader(io.StringIO(browser.get(path_of(run, ".csv")).text.lstrip("\ufeff"))))
     assert len([row for row in rows if row[0] == "domain"]) == 14
 
@@ -192,8 +198,8 @@ def test_results_are_shown_for_the_segments_and_tags_of_the_audience(
     click(session, run, *letters[:4])
     page = soup(browser.get(path_of(run)))
     assert read_table(page, "part") == {
-        "Omsk": {"Sent": "3", "Refused or not sent": "–", "Clicked": "3 100%"},
-        "Wholesale": {"Sent": "3", "Refused or not sent": "1 25%", "Clicked": "2 66.7%"},
+        "Omsk": {"Delivered": "3 100%", "Not delivered": "–", "Clicked": "3 100%"},
+        "Wholesale": {"Delivered": "3 75%", "Not delivered": "1 25%", "Clicked": "2 66.7%"},
     }
 
 
@@ -206,8 +212,8 @@ def test_a_run_for_everyone_is_broken_down_by_all_tags(
     tag(session, user, "Unused")
     click(session, run, letters[0])
     assert read_table(soup(browser.get(path_of(run))), "part") == {
-        "Tomsk": {"Sent": "2", "Clicked": "–"},
-        "Omsk": {"Sent": "1", "Clicked": "1 100%"},
+        "Tomsk": {"Delivered": "2 100%", "Clicked": "–"},
+        "Omsk": {"Delivered": "1 100%", "Clicked": "1 100%"},
     }
 
 
@@ -225,11 +231,11 @@ def test_a_variant_has_its_own_results_and_they_add_up(
         opt_out(user.id, letters[4].email_key, None, utcnow())
         db.session.commit()
     session.refresh(run)
-    numbers = ("Sent", "Returned later", "Unsubscribed", "Clicked")
+    numbers = ("Delivered", "Not delivered", "Unsubscribed", "Clicked")
     for query, expected in (
-        ("", ["5", "1 20%", "1 25%", "2 50%"]),
-        ("?variant=1", ["2", "1 50%", None, "1 100%"]),
-        ("?variant=2", ["3", None, "1 33.3%", "1 33.3%"]),
+        ("", ["4 80%", "1 20%", "1 25%", "2 50%"]),
+        ("?variant=1", ["1 50%", "1 50%", None, "1 100%"]),
+        ("?variant=2", ["3 100%", None, "1 33.3%", "1 33.3%"]),
     ):
         page = soup(browser.get(path_of(run) + query))
         (row,) = read_table(page, "domain").values()
@@ -247,7 +253,7 @@ def test_hours_are_kept_when_the_details_are_removed(
     assert page.select("#details-removed")
     assert not page.select("#by-domain")
     (row,) = read_table(page, "hour").values()
-    assert row == {"Sent": "5", "Refused or not sent": "1"}
+    assert row == {"Delivered": "5", "Not delivered": "1"}
 
 
 def test_numbers_that_take_too_long_are_left_out(
@@ -265,7 +271,7 @@ def test_the_file_has_the_same_numbers(session: Session, run: Run, browser: Flas
     click(session, run, letters[4])
     response = browser.get(path_of(run, ".csv"))
     header, *rows = csv.reader(io.StringIO(response.text.lstrip("\ufeff")))
-    assert header == ["by", "name", *TITLES]
+    assert header == ["by", "name", *COLUMNS]
     assert rows[:2] == [
         ["domain", "mail.example", "4", "0", "0", "0", "0", "0", "0"],
         ["domain", "small.example", "1", "1", "0", "0", "0", "1", "0"],

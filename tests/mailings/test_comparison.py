@@ -131,6 +131,15 @@ def test_the_runs_page_shows_the_comparison_in_words(browser: FlaskClient, maili
     assert soup(browser.get(f"/mailings/runs/{runs[0].id}")).find(id="comparison") is None
 
 
+@pytest.mark.one_engine
+def test_cancelled_letters_do_not_make_a_run_worse(find: Find, mailing: Mailing) -> None:
+    for day in range(3):
+        add_run(mailing, day, sent=19, failed=1)
+    counts = {DeliveryState.SENT: 19, DeliveryState.FAILED: 1, DeliveryState.CANCELLED: 180}
+    run = create_run(mailing, counts, scheduled_for=START + timedelta(days=10), state=RunState.FINISHED)
+    assert find(run, "delivered") == Comparison("delivered", 95, 95, "usual")
+
+
 def test_an_unfinished_run_is_not_compared(find: Find, mailing: Mailing) -> None:
     for day in range(3):
         add_run(mailing, day)

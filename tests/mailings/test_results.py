@@ -44,7 +44,7 @@ def test_results_add_up() -> None:
         count(planned=20, sent=12, failed=3, suppressed=2, unknown=1, returned=2), Counter({FULL: 2, DEAD: 1})
     )
     assert (results.delivered, results.undelivered, results.unknown, results.not_sent) == (10, 5, 1, 2)
-    assert (results.total, results.open) == (20, 2)
+    assert (results.total, results.tried, results.open) == (20, 16, 2)
     assert {cause.name: cause.count for cause in results.causes} == {
         "full-mailbox": 2,
         "no-address": 1,
@@ -167,7 +167,7 @@ def test_reactions_are_shown_with_their_shares(browser: FlaskClient, run: Run, s
         assert part in text, part
     assert "returned later: 1" in list_causes(soup(page))
     listed = get_main_text(browser.get("/mailings/"))
-    assert "5 of 10 sent, 4 not delivered, 2 not sent, 50% clicked" in listed, "the same numbers"
+    assert "4 delivered (50%), 4 not delivered, 2 not sent, 50% clicked" in listed, "the same numbers"
     assert set(LATER_COUNTS) == {"clicked", "unsubscribed", "complaints", "returned"}
 
 

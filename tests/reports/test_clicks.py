@@ -61,13 +61,44 @@ def test_the_share_of_clicks_leaves_out_mailings_that_count_none(browser: FlaskC
     with count_changes(run) as changes:
         changes.add("returned", 2, START)
     assert read_tile(browser, "Clicked") == "2 4.2%", "2 of 48 delivered letters"
-    assert list_cells(browser) == [["40", "0", "0", "0 0%"], ["30", "0", "0", "–"], ["10", "0", "2", "2 25%"]]
+    assert list_cells(browser) == [
+        ["40 100%", "0", "0 0%"],
+        ["30 100%", "0", "–"],
+        ["8 80%", "2", "2 25%"],
+    ]
     days = read(browser).select("#days tbody tr:not([hidden])")
     assert [day.select("td")[-1].get_text(strip=True) for day in days] == ["2"], (
         "clicks may be in older letters"
     )
     one = f"{WEEK}&mailing={run.mailing_id}"
     assert read_tile(browser, "Clicked", one) == "2 25%"
+
+
+@pytest.mark.one_engine
+def test_the_pages_of_a_report_say_what_they_are_about(browser: FlaskClient, user: User) -> None:
+    run = send(user, 30, 25, name="Осень")
+
+    def read_lead(page: str, query: str) -> str:
+        (lead,) = soup(browser.get(f"/reports/{page}?{query}")).select(".page-lead")
+        return " ".join(lead.get_text().split())
+
+    for page in ("", "clicks"):
+        assert read_lead(page, WEEK) == "All mailings · 16 Nov 2026 – 22 Nov 2026"
+        assert read_lead(page, f"{WEEK}&mailing={run.mailing_id}") == "Осень · 16 Nov 2026 – 22 Nov 2026"
+    assert read_lead("", "since=2026-11-20&until=2026-11-20") == "All mailings · 20 Nov 2026"
+
+
+@pytest.mark.one_engine
+def test_clicks_that_are_loaded_later_have_their_place(browser: FlaskClient, user: User) -> None:
+    send(user, 30, 19)
+    (place,) = read(browser).select("#clicks")
+    assert place["data-hx-get"] == f"/reports/clicks?{WEEK}"
+    assert [title.get_text() for title in place.select("h2")] == ["Most clicked links"]
+    assert place.select_one("p.without-script a") is not None, "a link for browsers without scripts"
+    send(user, 30, 1)
+    (place,) = read(browser).select("#clicks")
+    assert [title.get_text() for title in place.select("h2")] == ["Most clicked links", "When people click"]
+    assert len(place.select(".loading-place")) == 2
 
 
 def test_clicks_in_letters_of_earlier_days_have_no_share(browser: FlaskClient, user: User) -> None:

@@ -72,7 +72,7 @@ def test_unsubscribes_and_complaints_are_counted_by_day(browser: FlaskClient, us
     card = read(browser, "2026-11-16", "2026-11-22")
     assert card is not None
     rows = [row.get_text(" ", strip=True) for row in card.select("tbody tr") if not row.has_attr("hidden")]
-    assert rows == ["20 Nov 2026 1 2", "21 Nov 2026 0 1"]
+    assert rows == ["21 Nov 2026 0 1", "20 Nov 2026 1 2"]
     assert read_numbers(browser, "2026-11-16", "2026-11-22")["Unsubscribes and complaints"] == "3 was 4"
 
 

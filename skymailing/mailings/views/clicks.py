@@ -23,7 +23,7 @@ from skymailing.mailings.result_text import format_share
 from skymailing.mailings.variants import letter_of
 from skymailing.mailings.views.blueprint import bp
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.models import AuditAction, DeliveryState, Run, RunLink
+from skymailing.models import AuditAction, Run, RunLink
 from skymailing.quotas.checks import LimitReached
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.csv import csv_response
@@ -54,7 +54,7 @@ def clicks(run_id: int) -> str:
         mailing=run.mailing,
         run=run,
         clicks=counts,
-        delivered=ledger[DeliveryState.SENT] - run.returned,
+        delivered=ledger.outcomes.delivered,
         hours=count_hours(run, variant) if counts.people and not run.details_removed_at else (),
         devices=list_devices(run) if not variant else [],
         format_share=format_share,

@@ -57,6 +57,7 @@ def render_log(mailing: Mailing | None) -> str:
         "mailings/log.html",
         form=form,
         mailing=mailing,
+        shown_run=run_queries.find_run(current_user, log_filter.run_id) if log_filter.run_id else None,
         page=page,
         arguments=arguments,
         is_filtered=arguments,

@@ -9,6 +9,7 @@ from flask_login import current_user, login_required
 
 from skymailing.clients.places import name_steps
 from skymailing.clients.queries import find_by_key
+from skymailing.clients.subjects import fill_for_client
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.email_addresses import address_key
@@ -38,6 +39,7 @@ def list_people(sequence_id: int) -> ResponseReturnValue:
         "sequences/people.html",
         sequence=sequence,
         page=page,
+        fill_for_client=fill_for_client,
         subjects=name_steps({row.Enrolment.step_id for row in page}),
         states=EnrolmentState,
         state=state,

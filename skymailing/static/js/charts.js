@@ -1,5 +1,6 @@
 // Draw a table as a chart: <figure data-chart-of="id of the table" data-kind="bars, horizontal or ring">. The
-// numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn.
+// numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn. The rows of a table
+// with data-newest-first are drawn from the last to the first, because time runs from left to right.
 const { Chart } = window;
 const LONGEST_NAME = 22; // characters
 const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit next to the ring in a narrower figure
@@ -20,6 +21,7 @@ function findColor(name) {
 function readTable(table, limit) {
   const titles = [...table.tHead.rows[0].cells];
   const rows = [...table.tBodies[0].rows].slice(0, limit || undefined);
+  if ("newestFirst" in table.dataset) rows.reverse();
   const datasets = titles.flatMap((title, index) => {
     if (!title.dataset.tone) return [];
     const data = rows.map((row) => Number(row.cells[index].dataset.value));

@@ -1,0 +1,28 @@
+"""Test the sums below the tables of a report."""
+
+from datetime import UTC, datetime
+
+from flask.testing import FlaskClient
+
+from skymailing.models import DeliveryState, User
+from tests.mailings.pages import soup
+from tests.support.factories import MailingFactory, create_run
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def test_the_total_is_below_the_mailings(browser: FlaskClient, user: User) -> None:
+    for name, counts in {
+        "Осень": {DeliveryState.SENT: 8, DeliveryState.FAILED: 2},
+        "Зима": {DeliveryState.SENT: 3, DeliveryState.UNKNOWN: 1},
+    }.items():
+        create_run(MailingFactory.create(owner=user, name=name), counts, scheduled_for=START)
+
+    def read_total(query: str = "") -> tuple[str, list[str]]:
+        page = soup(browser.get(f"/reports/?since=2026-11-19&until=2026-11-22{query}"))
+        (row,) = page.select("#mailings tfoot tr")
+        cells = [" ".join(cell.get_text(" ").split()) for cell in row.select("th, td")]
+        return cells[0], cells[1:]
+
+    assert read_total() == ("Total", ["11 78.6%", "2", "1"])
+    assert read_total("&q=Зима") == ("Total", ["3 75%", "0", "1"]), "of the mailings in the table"
