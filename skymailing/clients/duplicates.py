@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skymailing.clients.queries import list_known_attributes
+from skymailing.clients.known_fields import list_known_attributes
 from skymailing.email_addresses import person_key
 from skymailing.extensions import db
 from skymailing.models import Client

@@ -55,6 +55,7 @@ def index() -> ResponseReturnValue:
             count = found.count(page)
     except (InvalidConditions, TookTooLong) as error:
         problem = None if page.items else error
+    columns = list_columns.read_columns(current_user)
     return render_template(
         "clients/index.html",
         page=page,
@@ -70,8 +71,9 @@ def index() -> ResponseReturnValue:
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
-        columns=list_columns.list_chosen_columns(current_user),
-        attribute_columns=list_columns.list_attribute_columns(current_user),
+        columns=columns.shown,
+        attribute_columns=columns.attributes,
+        are_default_columns=columns.is_default,
         column_labels=COLUMN_LABELS,
         max_attributes=list_columns.MAX_ATTRIBUTES,
         bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
