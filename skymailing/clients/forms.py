@@ -54,6 +54,8 @@ COLUMN_LABELS: dict[str, Any] = {
     "comment": _l("Comment"),
     "added": _l("Added"),
     "changed": _l("Changed"),
+    "last_email": _l("Last email"),
+    "last_click": _l("Last click"),
 }
 NO_AUTOCOMPLETE = {"autocomplete": "off"}
 BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScript

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from skymailing.clients.known_fields import KnownFields, read_known_fields
 from skymailing.models import User
 
+LAST = ("last_email", "last_click")
 # The columns that can be chosen; the address and the name are always shown.
-STANDARD = ("tags", "comment", "added", "changed")
+STANDARD = ("tags", "comment", "added", "changed", *LAST)
 DEFAULT = ("tags", "comment", "added")
 ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
