@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.consents import mark_orphaned
+from skymailing.clients.distinct import find_groups, restore_memberships
 from skymailing.clients.enrolments import (
     find_enrolments,
     find_last_signal,
@@ -68,6 +69,7 @@ def remove_clients(
     enrolments = find_enrolments(owned)
     purchases = find_purchases(owned)
     notes = find_notes(owned)
+    groups = find_groups(owned)
     letters = deliveries.detach_clients(db.session.connection(), owned, now)
     content = [
         _serialize(client)
@@ -79,6 +81,7 @@ def remove_clients(
             "enrolments": enrolments.get(client.id, []),
             "purchases": purchases.get(client.id, []),
             "notes": notes.get(client.id, []),
+            "distinct": sorted(groups.get(client.id, ())),
         }
         for client in clients
     ]
@@ -133,6 +136,8 @@ def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) ->
     _restore_tags(owner_id, restored)
     _restore_selections(owner_id, restored)
     _restore_forms(owner_id, restored)
+    # Deletions stored by earlier versions have no groups.
+    restore_memberships(owner_id, {client.id: values.get("distinct", []) for client, values in restored})
     forget_signals([client.id for client, _values in restored], last_signal)
     return [client for client, _values in restored]
 

@@ -1,15 +1,16 @@
-"""Find pairs of clients who are probably the same person."""
+"""Find clients who are probably the same person."""
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select
 
-from skymailing.clients.queries import list_known_attributes
+from skymailing.clients.distinct import find_all_groups, find_common_groups
+from skymailing.clients.known_fields import list_known_attributes
 from skymailing.email_addresses import person_key
 from skymailing.extensions import db
 from skymailing.models import Client
@@ -17,8 +18,11 @@ from skymailing.models import Client
 MAX_COMPARED = 100_000  # the newest clients
 MAX_SECONDS = 3.0  # for one comparison
 BATCH = 2_000  # rows between two checks of the time
-MAX_PAIRS = 50  # of each kind
+MAX_PAIRS = 50  # to show
+MAX_MEMBERS = 20  # of a group
 MAX_PHONES = 3  # attributes with phone numbers
+# A client belongs to one group per name and mailbox, and to one for each phone.
+HIDDEN_BY_ONE = MAX_MEMBERS // 2 * MAX_PHONES
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
 PHONE_DIGITS = 7  # minimum; only the last ten are compared, since a number may begin with either +7 or 8
 
@@ -37,42 +41,68 @@ class Pair:
 
     older: Client
     newer: Client
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Clients with something in common, the newest one first, and the pairs to compare."""
+
     match: MatchKind
+    clients: Sequence[Client]
+    pairs: Sequence[Pair]
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Pairs of client IDs with what each pair has in common, and how many clients were compared."""
+    """Groups of client IDs by the hash of what each has in common, and how many clients were compared."""
 
-    pairs: dict[tuple[int, int], MatchKind] = field(default_factory=dict)
+    groups: dict[int, tuple[MatchKind, list[int]]] = field(default_factory=dict)
     compared: int = 0
     is_complete: bool = True
     phones: Sequence[str] = ()  # names of the attributes that were compared
 
 
-def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
-    """Return likely pairs among the owner's newest clients, and the comparison that found them."""
-    comparison = compare_clients(owner_id)
+def find_duplicates(owner_id: int) -> tuple[list[Group], Comparison]:
+    """Return likely duplicates among the owner's newest clients, and the comparison that found them.
+
+    Groups whose clients the owner has called different people are left out.
+    """
+    distinct = find_all_groups(owner_id)
+    number_hidden = len({group for groups in distinct.values() for group in groups})
+    comparison = compare_clients(owner_id, MAX_PAIRS + HIDDEN_BY_ONE * number_hidden)
     order = list(MatchKind)
-    chosen = sorted(comparison.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]
-    ids = {id for pair, _match in chosen for id in pair}
+    found = sorted(comparison.groups.values(), key=lambda group: order.index(group[0]))
+    shown = [(match, ids) for match, ids in found if not find_common_groups(ids, distinct)][:MAX_PAIRS]
+    ids = {id for _match, members in shown for id in members}
     statement = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
     clients = {client.id: client for client in db.session.scalars(statement)}
-    pairs = [
-        Pair(clients[older], clients[newer], match)
-        for (older, newer), match in chosen
-        if older in clients and newer in clients  # one may have been deleted since
-    ]
-    return [pair for pair in pairs if is_match(pair, comparison.phones)], comparison
+    return list(_make_groups(shown, clients, comparison.phones)), comparison
 
 
-def is_match(pair: Pair, phones: Sequence[str]) -> bool:
+def _make_groups(
+    found: Sequence[tuple[MatchKind, list[int]]], clients: Mapping[int, Client], phones: Sequence[str]
+) -> Iterator[Group]:
+    """Yield groups with at most MAX_PAIRS pairs in total, each pair once."""
+    seen: set[tuple[int, int]] = set()
+    for match, ids in found:
+        # One may have been deleted since.
+        members = [clients[id] for id in ids if id in clients]
+        newest = members[0] if members else None
+        members = [client for client in members if newest and is_match(client, newest, match, phones)]
+        pairs = [Pair(client, members[0]) for client in members[1:] if (client.id, members[0].id) not in seen]
+        pairs = pairs[: MAX_PAIRS - len(seen)]
+        seen.update((pair.older.id, pair.newer.id) for pair in pairs)
+        if pairs:
+            yield Group(match, members, pairs)
+
+
+def is_match(older: Client, newer: Client, match: MatchKind, phones: Sequence[str]) -> bool:
     """Return whether the clients really share a value, and not only its hash."""
-    older, newer = (
-        {key for key in describe_row(list_values(client, phones)) if key[0] is pair.match}
-        for client in (pair.older, pair.newer)
-    )
-    return not older.isdisjoint(newer)
+    both = [
+        {key for key in describe_row(list_values(client, phones)) if key[0] is match}
+        for client in (older, newer)
+    ]
+    return not both[0].isdisjoint(both[1])
 
 
 def list_values(client: Client, phones: Sequence[str]) -> Sequence[Any]:
@@ -80,8 +110,11 @@ def list_values(client: Client, phones: Sequence[str]) -> Sequence[Any]:
     return client.id, client.email_key, client.full_name, *(client.attributes.get(name) for name in phones)
 
 
-def compare_clients(owner_id: int) -> Comparison:
-    """Compare the owner's clients, newest first, until all are compared or time runs out."""
+def compare_clients(owner_id: int, max_groups: int) -> Comparison:
+    """Compare the owner's clients, newest first, until all are compared or time runs out.
+
+    Of each kind, at most `max_groups` groups are found, each with its MAX_MEMBERS newest clients.
+    """
     phones = [name for name in list_known_attributes(owner_id) if PHONE_NAME.search(name)][:MAX_PHONES]
     columns = (Client.id, Client.email_key, Client.full_name)
     values = [Client.attributes[name].as_string() for name in phones]
@@ -97,9 +130,14 @@ def compare_clients(owner_id: int) -> Comparison:
         for row in batch:
             for key in describe_row(row):
                 newer = first.setdefault(hash(key), row.id)
-                if newer != row.id and counts[key[0]] < MAX_PAIRS:
-                    counts[key[0]] += (row.id, newer) not in comparison.pairs
-                    comparison.pairs.setdefault((row.id, newer), key[0])
+                if newer == row.id:
+                    continue
+                if hash(key) not in comparison.groups and counts[key[0]] < max_groups:
+                    counts[key[0]] += 1
+                    comparison.groups[hash(key)] = (key[0], [newer])
+                _kind, ids = comparison.groups.get(hash(key), (None, []))
+                if len(ids) < MAX_MEMBERS and row.id not in ids:
+                    ids.append(row.id)
         comparison.compared += len(batch)
     rows.close()
     return comparison

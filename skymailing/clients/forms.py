@@ -1,19 +1,16 @@
 """Client forms."""
 
-import io
 import re
-from collections.abc import Iterable
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField
 from wtforms import FieldList, Form, FormField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
-from wtforms.validators import InputRequired, Length, ValidationError
+from wtforms.validators import InputRequired, ValidationError
 
 from skymailing.clients.cleaning import (
     MAX_ATTRIBUTES,
@@ -21,16 +18,8 @@ from skymailing.clients.cleaning import (
     clean_attribute,
     clean_comment,
     clean_name,
-    clean_text,
 )
-from skymailing.clients.columns import parse_field
-from skymailing.clients.consents import TEXT_MAX_LENGTH
-from skymailing.clients.fields import Field
-from skymailing.clients.files.encodings import ENCODINGS
-from skymailing.clients.files.pasted import make_csv
-from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
-from skymailing.clients.statuses import Standing
 from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_client_tags, read_tags, tag_key
 from skymailing.clock import utcnow
 from skymailing.delivery.audience.fields import Activity, State
@@ -65,6 +54,8 @@ COLUMN_LABELS: dict[str, Any] = {
     "comment": _l("Comment"),
     "added": _l("Added"),
     "changed": _l("Changed"),
+    "last_email": _l("Last email"),
+    "last_click": _l("Last click"),
 }
 NO_AUTOCOMPLETE = {"autocomplete": "off"}
 BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScript
@@ -132,10 +123,19 @@ class ClientForm(FlaskForm):
         own = SelectChoice("", _("Not set: same as yours"))
         self.timezone.choices = [own, *list_timezone_choices(utcnow(), current_timezone or "UTC")]
 
-    def add_blank_pairs(self) -> None:
-        for _number in range(BLANK_PAIRS):
+    def add_blank_pairs(self, count: int = BLANK_PAIRS) -> None:
+        for _number in range(count):
             if len(self.attributes) < MAX_ATTRIBUTES:
                 self.attributes.append_entry()
+
+    def add_field(self, name: str) -> None:
+        """Add a custom field with this name, in an empty row if there is one."""
+        pairs = [pair.form for pair in self.attributes]
+        blank = next((pair for pair in pairs if not (pair.name.data or pair.value.data)), None)
+        if blank is None and len(self.attributes) < MAX_ATTRIBUTES:
+            blank = self.attributes.append_entry().form
+        if blank is not None:
+            blank.name.data = name
 
     def read_values(self) -> ClientValues:
         """Return the submitted values."""
@@ -168,10 +168,10 @@ def read_shown_tags(text: str) -> dict[str, int]:
     return {tag_key(name): read_id(tag_id) for tag_id, _colon, name in parts}
 
 
-def make_client_form(client: Client | None = None) -> ClientForm:
-    """Return the form with the submitted data, or with the client's values."""
+def make_client_form(client: Client | None = None, fields: Sequence[str] = ()) -> ClientForm:
+    """Return the form with the submitted data, the client's values, or these fields for a new client."""
     if client is None:
-        form = ClientForm()
+        form = ClientForm(data={"attributes": [{"name": name} for name in fields]})
     else:
         tags = list_client_tags(client)
         form = ClientForm(
@@ -187,7 +187,7 @@ def make_client_form(client: Client | None = None) -> ClientForm:
             },
         )
     if not form.is_submitted():
-        form.add_blank_pairs()
+        form.add_blank_pairs(1 if fields else BLANK_PAIRS)
     return form
 
 
@@ -211,83 +211,3 @@ class SuppressionForm(FlaskForm):
         """Return the keys of the addresses, without duplicates."""
         addresses = re.split(r"[\s,;]+", (self.addresses.data or "").strip())
         return list(dict.fromkeys(address_key(parse_recipient(address)) for address in addresses))
-
-
-class ImportForm(FlaskForm):
-    """Upload a file of clients, or paste a list of them."""
-
-    file = FileField(_l("File"))
-    pasted = TextAreaField(_l("List"))
-
-    def validate_file(self, field: FileField) -> None:
-        """Require a file or a list."""
-        if not field.data and not (self.pasted.data or "").strip():
-            raise ValidationError(_("Choose a file, or paste a list."))
-
-    def open_source(self) -> tuple[BinaryIO, str]:
-        """Return the file, or the pasted list as a file, and its name."""
-        if self.file.data:
-            return self.file.data.stream, self.file.data.filename or ""
-        return io.BytesIO(make_csv(self.pasted.data or "")), _("Pasted list") + ".csv"
-
-
-FIELD_LABELS: dict[str, Any] = {
-    Field.EMAIL: _l("Email"),
-    Field.OTHER_EMAIL: _l("Second email address"),
-    Field.FULL_NAME: _l("Full name"),
-    Field.FIRST_NAME: _l("First name"),
-    Field.MIDDLE_NAME: _l("Middle name"),
-    Field.LAST_NAME: _l("Last name"),
-    Field.COMMENT: _l("Comment"),
-    Field.TIMEZONE: _l("Time zone"),
-    Field.TAGS: _l("Tags"),
-    Field.ATTRIBUTE: _l("Custom field"),
-    Field.JSON: _l("Several custom fields (JSON)"),
-    Field.STATUS: _l("Status (active, unsubscribed …)"),
-    Field.SUBSCRIBED: _l("Subscribed: yes or no"),
-    Field.UNSUBSCRIBED: _l("Unsubscribed: yes, or a date"),
-    Field.BOUNCED: _l("Bounced: yes, or a date"),
-    Field.COMPLAINED: _l("Complained: yes, or a date"),
-    Field.CONSENT_TIME: _l("Time of consent"),
-    Field.CONSENT_IP: _l("IP address of consent"),
-    Field.SKIP: _l("Do not import"),
-}
-STANDING_LABELS: dict[Standing, Any] = {
-    Standing.MAILABLE: _l("Add as clients"),
-    Standing.UNSUBSCRIBED: _l("Never email: unsubscribed"),
-    Standing.BOUNCED: _l("Never email: bounced"),
-    Standing.COMPLAINED: _l("Never email: marked as spam"),
-    Standing.BLOCKED: _l("Do not email: my own decision"),
-    Standing.SKIPPED: _l("Skip: never confirmed"),
-}
-
-
-class MappingForm(FlaskForm):
-    """Confirm what the columns of a file mean. There is a field `field-<position>` for each column."""
-
-    encoding = SelectField(
-        _l("Encoding"), choices=[SelectChoice(name, label) for name, label in ENCODINGS.items()]
-    )
-    standing = SelectField(
-        _l("People in this file"),
-        coerce=int,
-        choices=[SelectChoice(standing.value, label) for standing, label in STANDING_LABELS.items()],
-    )
-    consent = TextAreaField(
-        _l("How did these people agree to receive your emails?"),
-        [Length(max=TEXT_MAX_LENGTH)],
-        description=_l("For example: “ticked the box when ordering in our shop”. Kept as proof of consent."),
-    )
-
-    tags = StringField(
-        _l("Tag these clients"),
-        [check_with(read_tags)],
-        description=_l("Separated by commas."),
-        render_kw=NO_AUTOCOMPLETE | {"list": "known-tags"},
-    )
-
-    def read_mapping(self, columns: int) -> Mapping:
-        """Return the choices for a file with this number of columns."""
-        chosen = [parse_field(request.form.get(f"field-{i}", "")) or Field.ATTRIBUTE for i in range(columns)]
-        tags = clean_text(self.tags.data or "")
-        return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data, tags)

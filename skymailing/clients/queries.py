@@ -21,8 +21,6 @@ from skymailing.models import (
     mailing_clients,
 )
 
-# Number of newest clients whose attributes are read.
-SAMPLE = 200
 ORDERS: dict[str, Order] = {
     "-added": [(Client.id, True)],
     "added": [(Client.id, False)],
@@ -117,12 +115,3 @@ def find_by_key(owner_id: int, email_key: str, *, to_change: bool = False) -> Cl
     """Return the owner's client with this address key; locked if it is to be changed."""
     own = select(Client).where(Client.owner_id == owner_id, Client.email_key == email_key)
     return db.session.scalar(own.with_for_update() if to_change else own)
-
-
-def list_known_attributes(owner_id: int) -> dict[str, str]:
-    """Return the names of the newest clients' attributes, each with an example."""
-    newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())
-    samples: dict[str, str] = {}
-    for attributes in db.session.scalars(newest.limit(SAMPLE)):
-        samples = {name: str(value) for name, value in attributes.items() if value} | samples
-    return samples

@@ -175,7 +175,6 @@ class MailingForm(VariantFields, FlaskForm):
         self.has_open_run = mailing is not None and scheduling.has_open_run(mailing)
         if not self.is_submitted():
             self.opened_at.data = now.isoformat()
-        self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
         self.sender.choices = [SelectChoice(*choice) for choice in list_sender_choices(owner, mailing)]
         self.topic.choices = [SelectChoice(*choice) for choice in list_topic_choices(owner.id)]
         self.periodicity.choices = list_choices(Periodicity)
@@ -185,7 +184,7 @@ class MailingForm(VariantFields, FlaskForm):
         self.on_late.choices = list_choices(OnLate)
         self.on_passed.choices = list_choices(OnPassed)
         self.track_opens.choices = list_choices(OpenTracking)
-        self.offer_variants(owner, self.message.choices)
+        self._offer_messages(messages)
         names = get_locale().days["stand-alone"]["wide"]
         for days in (self.weekdays, self.repeat_weekdays):
             days.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
@@ -230,6 +229,13 @@ class MailingForm(VariantFields, FlaskForm):
             field = self[name_field(name)]
             field.errors = [*field.errors, explain(error)]
 
+    def _offer_messages(self, messages: Sequence[tuple[int, str]]) -> None:
+        offered = [SelectChoice(id, subject) for id, subject in messages]
+        self.offer_variants(self.owner, offered)
+        # Without an empty choice, browsers would choose the newest message.
+        unchosen = [SelectChoice(0, _l("Choose a message"))] if messages and self.mailing is None else []
+        self.message.choices = [*unchosen, *offered]
+
     def has_error(self, name: str) -> bool:
         """Return whether the field for a value has an error."""
         name = name_field(name)
@@ -237,7 +243,7 @@ class MailingForm(VariantFields, FlaskForm):
 
     def _find_subject(self) -> str:
         """Return the chosen message's subject, which is the mailing's name if the user enters none."""
-        if self.is_fixed:
+        if self.is_fixed or not self.message.data:
             return ""
         subjects = {choice.value: str(choice.label) for choice in self.message.choices}
         return subjects.get(self.message.data, "")[:NAME_MAX_LENGTH]

@@ -250,10 +250,7 @@ def choose_step(form: MailingForm, mailing: Mailing | None, posted: str, *, is_p
 def find_chosen_message(form: MailingForm) -> Message | None:
     if form.is_fixed or form.message.errors:
         return None
-    chosen = form.message.data
-    if not chosen and not form.is_submitted() and form.message.choices:
-        chosen = form.message.choices[0].value  # the browser preselects it
-    own = (Message.id == chosen) & (Message.owner_id == form.owner.id)
+    own = (Message.id == form.message.data) & (Message.owner_id == form.owner.id)
     return db.session.scalar(select(Message).where(own))
 
 

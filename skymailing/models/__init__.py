@@ -48,6 +48,7 @@ from skymailing.models.delivery import (
     OwnerPause,
     Route,
 )
+from skymailing.models.distinct import DistinctGroup, distinct_clients
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
 from skymailing.models.file import FileLink, LetterFile, MessageFile, RunFile, StoredFile
 from skymailing.models.form import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, String, func, select
 
-from skymailing.clients.queries import list_known_attributes
+from skymailing.clients.known_fields import list_known_attributes
 from skymailing.db.pagination import COUNT_LIMIT, BoundedCount, Order, count_up_to
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.compilation import compile_conditions

@@ -61,6 +61,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "address_reserved_domain": _l("The domain after the @ sign is reserved and cannot receive email."),
     "client_duplicate": _l("You already have a client with this address."),
     "client_gone": _l("The client has just been deleted."),
+    "distinct_limit": _l("You can hide up to %(limit)s groups of clients."),
     "client_limit": _l("You can have up to %(limit)s clients."),
     "client_name_too_long": _l("The name is longer than 200 characters."),
     "client_comment_too_long": _l("The comment is longer than 10,000 characters."),

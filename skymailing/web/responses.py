@@ -53,6 +53,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 ONE_YEAR = 365 * 24 * 60 * 60  # seconds
+LONG_WORD = 22  # characters that fit into every column on phones
+BREAKS = re.compile(r"(?<=[@/_])(?=\w)|(?=[.?&=-]\w)")
 
 
 def configure(app: Flask) -> None:
@@ -64,6 +66,7 @@ def configure(app: Flask) -> None:
     app.after_request(add_cache_headers)
     filters = (
         address,
+        breakable,
         domain,
         clock_time,
         local_time,
@@ -201,6 +204,12 @@ def address(email: str) -> str:
     from skymailing.email_addresses import display_address
 
     return display_address(email)
+
+
+def breakable(text: str, longest: int = LONG_WORD) -> Markup:
+    """Let browsers break a long address or URL at its signs, instead of in the middle of a word."""
+    parts = BREAKS.split(text) if len(text) > longest else [text]
+    return Markup("<wbr>").join(parts)
 
 
 def domain(name: str) -> str:

@@ -1,6 +1,8 @@
 """Add a note, a recipient's click, the results of an A/B test, webhooks, files and articles to an account."""
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, object_session
 
 from skymailing.clock import utcnow
@@ -10,6 +12,7 @@ from skymailing.models import (
     Client,
     ClientNote,
     Delivery,
+    DistinctGroup,
     Engagement,
     LetterContent,
     LetterFile,
@@ -26,14 +29,21 @@ from skymailing.models import (
     WebhookCall,
     WebhookEndpoint,
     WebhookEvent,
+    distinct_clients,
 )
 from tests.support.factories import ArticleFactory, RunVariantFactory
 from tests.support.files import attach, link_to
 
 
-def add_note(session: Session, client: Client) -> None:
-    """Add a note about a client."""
-    session.add(ClientNote(owner_id=client.owner_id, client_id=client.id, text="Called on Monday"))
+def add_notes(session: Session, clients: Sequence[Client]) -> None:
+    """Add a note about the first client, and note that the clients are different people."""
+    first = clients[0]
+    session.add(ClientNote(owner_id=first.owner_id, client_id=first.id, text="Called on Monday"))
+    group = DistinctGroup(owner_id=first.owner_id)
+    session.add(group)
+    session.flush()
+    rows = [{"group_id": group.id, "client_id": client.id} for client in clients]
+    session.execute(insert(distinct_clients), rows)
 
 
 def add_sale(session: Session, run: Run, client: Client) -> None:

@@ -88,6 +88,15 @@ def test_the_archive_contains_notes(session: Session, user: User, browser: Flask
     assert note["email"] == read_table(archive, "clients.csv")[0]["email"]
 
 
+def test_the_archive_contains_who_is_not_the_same(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    first, second = read_table(archive, "not-the-same.csv")
+    assert first["group"] == second["group"]
+    known = [client["email"] for client in read_table(archive, "clients.csv")]
+    assert [first["email"], second["email"]] == known[:2]
+
+
 def test_the_archive_contains_api_keys_without_the_keys_themselves(
     session: Session, user: User, browser: FlaskClient
 ) -> None:

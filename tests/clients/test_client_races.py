@@ -103,9 +103,9 @@ def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_skipped(
     clients = [ClientFactory.create(owner=user, full_name="Olga") for _ in range(2)]
     compare = duplicates.compare_clients
 
-    def compare_then_delete(owner_id: int) -> duplicates.Comparison:
-        search = compare(owner_id)
-        assert search.pairs
+    def compare_then_delete(owner_id: int, max_groups: int) -> duplicates.Comparison:
+        search = compare(owner_id, max_groups)
+        assert search.groups
         session.execute(delete(Client).where(Client.id == clients[0].id))
         return search
 

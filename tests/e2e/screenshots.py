@@ -43,6 +43,7 @@ class Screenshot:
 def open_summary(window: Window) -> None:
     steps = window.page.locator(".form-steps a")
     steps.nth(1).click()
+    window.page.locator("[name=message]").select_option(index=1)
     window.fill(name="Autumn fair")
     steps.last.click()
     window.page.frame_locator("#example iframe").locator("body").wait_for()

@@ -66,7 +66,7 @@ def send_to_segment(window: Window) -> None:
     page.locator(".audience-exclude").get_by_role("checkbox", name="wholesale").check()
     current = page.locator(".form-step:visible")
     current.locator("[data-next]").click()
-    window.fill(name="Tea for Omsk")
+    window.fill(message="New tea", name="Tea for Omsk")
     current.locator("[data-next]").click()
     current.locator("[data-next]").click()
     start = window.main.locator("#start-button > button")

@@ -33,6 +33,28 @@ def get_summary(page: TestResponse) -> str:
     return " ".join(parts[0].get_text(" ").split())
 
 
+def test_no_message_is_chosen_before_the_owner_chooses(browser: FlaskClient, user: User) -> None:
+    older = MessageFactory.create(owner=user, subject="An offer")
+    MessageFactory.create(owner=user, subject="An unfinished draft")
+    page = browser.get("/mailings/new")
+    options = soup(page).select("[name=message] option")
+    assert [option.text for option in options] == ["Choose a message", "An unfinished draft", "An offer"]
+    assert [option["value"] for option in options if option.has_attr("selected")] == []
+    (look,) = soup(page).select("[data-look]")
+    assert look.has_attr("hidden")
+    assert not look.has_attr("src")
+
+    page = browser.post("/mailings/new", data=mailing_fields(older) | {"message": "0", "name": ""})
+    assert "Choose a message." in page.text
+    assert soup(page).select_one("#name[value='']"), "the placeholder is not used as a name"
+
+    page = browser.get(f"/mailings/new?message={older.id}")
+    (selected,) = soup(page).select("[name=message] option[selected]")
+    assert selected.text == "An offer"
+    (look,) = soup(page).select("[data-look]")
+    assert look["src"] == f"/messages/{older.id}/preview?part=html"
+
+
 def test_a_new_mailing_opens_with_the_recipients(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user)
     assert find_open_step(browser.get("/mailings/new")) == "who"

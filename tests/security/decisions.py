@@ -6,14 +6,9 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 from skymailing.models import RemovalKind, Role
 from tests.security import object_factories as objects
 from tests.security import sequence_objects, sign_in_objects
-from tests.security.rules import Outcome, Own, OwnInPanel, Panel, Person
+from tests.security.client_decisions import CLIENT, CLIENT_PAGES
+from tests.security.rules import PRIVATE, PUBLIC, Outcome, Own, OwnInPanel, Panel, Person
 
-PUBLIC = "anyone"
-PRIVATE = "signed-in users, about their own objects"
-NO_BULK = {"action": "allow", "clients": []}
-UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
-CLIENT = Own("client_id", objects.make_client)
-NOTE = Own("note_id", objects.make_note)
 MESSAGE = Own("message_id", objects.make_message)
 DRAFT = Own("draft_id", objects.make_draft)
 ARTICLE_DRAFT = OwnInPanel("draft_id", objects.make_article_draft)
@@ -35,11 +30,7 @@ SENDER = Own("sender_id", objects.make_sender)
 DOMAIN = Own("domain_id", objects.make_domain)
 SERVER = Own("server_id", objects.make_server)
 WEBHOOK = Own("endpoint_id", objects.make_webhook)
-IMPORT = Own("import_id", objects.make_import)
-UPLOAD = Own("upload_id", objects.make_upload)
-TAG = Own("tag_id", objects.make_tag)
 TOPIC = Own("topic_id", objects.make_topic)
-BULK_JOB = Own("job_id", objects.make_bulk_job)
 SESSION = Own("session_id", sign_in_objects.make_session)
 PASSKEY = Own("passkey_id", sign_in_objects.make_passkey)
 IDENTITY = Own("identity_id", sign_in_objects.make_identity)
@@ -85,39 +76,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.test_letters": PRIVATE,
     **dict.fromkeys(("auth.test_letter", "auth.test_letter_html", "auth.test_letter_source"), CAUGHT),
     **dict.fromkeys(("account.export", "account.delete", "account.leaving"), PRIVATE),
-    **dict.fromkeys(("clients.index", "clients.attributes", "clients.new"), PRIVATE),
-    **dict.fromkeys(("clients.show", "clients.edit", "clients.suppress", "clients.allow"), CLIENT),
-    **dict.fromkeys(("clients.activity", "clients.duplicates"), PRIVATE),
-    **dict.fromkeys(("clients.delete", "clients.merge"), CLIENT),
-    "clients.merge_undo": Own("removal_id", objects.make_removal(RemovalKind.MERGE, objects.MERGED)),
-    **dict.fromkeys(("clients.add_note", "clients.add_client_tags", "clients.remove_client_tag"), CLIENT),
-    **dict.fromkeys(("clients.add_client_value", "clients.change_client_value"), CLIENT),
-    **dict.fromkeys(("clients.delete_note", "clients.restore_note"), NOTE),
-    "clients.bulk_action": PRIVATE,
-    "clients.columns": PRIVATE,
-    "clients.bulk_show": BULK_JOB,
-    "clients.bulk_stop": BULK_JOB,
-    "clients.bulk_job_undo": BULK_JOB,
-    "clients.bulk_undo": Own("removal_id", objects.make_removal(RemovalKind.BULK, NO_BULK)),
-    "clients.undo": Own("removal_id", objects.make_removal(RemovalKind.CLIENTS, {"clients": []})),
-    "clients.choose_topic": CLIENT,
-    "clients.export": PRIVATE,
-    "clients.tags": PRIVATE,
-    "clients.tag_edit": TAG,
-    "clients.tag_merge": TAG,
-    "clients.tag_delete": TAG,
-    "clients.tag_undo": Own("removal_id", objects.make_removal(RemovalKind.TAG, UNUSED_TAG)),
-    "clients.import_new": PRIVATE,
-    "clients.suppressions": PRIVATE,
-    "clients.suppressions_add": PRIVATE,
-    "clients.suppressions_import": PRIVATE,
-    "clients.suppressions_export": PRIVATE,
-    "clients.suppressions_reasons": PRIVATE,
-    "clients.suppressions_lift": Own("suppression_id", objects.make_suppression),
-    "clients.import_map": UPLOAD,
-    "clients.import_sample": PRIVATE,
-    "clients.import_show": IMPORT,
-    "clients.import_rejections": IMPORT,
+    **CLIENT_PAGES,
     **dict.fromkeys(("sequences.index", "sequences.new"), PRIVATE),
     **dict.fromkeys(
         [f"sequences.{name}" for name in ("show", "edit", "start", "pause", "archive", "decide", "delete")],

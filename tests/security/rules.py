@@ -10,6 +10,9 @@ from werkzeug.routing import Rule
 
 from skymailing.models import Role, User
 
+PUBLIC = "anyone"
+PRIVATE = "signed-in users, about their own objects"
+
 
 class Person(StrEnum):
     """The kind of person who sends a request."""

@@ -18,11 +18,10 @@ from tests.conftest import SignIn
 from tests.security.decisions import (
     ACCESS,
     DEVELOPMENT_ONLY,
-    PUBLIC,
     find_expected_outcome,
 )
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, list_methods, sign_in_person
-from tests.security.rules import Outcome, Own, Panel, Person, list_page_rules
+from tests.security.rules import PUBLIC, Outcome, Own, Panel, Person, list_page_rules
 from tests.support.databases import read_version
 from tests.support.factories import UserFactory
 

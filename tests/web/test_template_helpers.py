@@ -10,7 +10,7 @@ from flask_babel import force_locale, format_datetime
 from skymailing import models
 from skymailing.web.formats import local_time, number
 from skymailing.web.labels import state_label, state_tone
-from skymailing.web.responses import address, icon, url_with
+from skymailing.web.responses import address, breakable, icon, url_with
 
 # Texts are formatted in Python.
 pytestmark = pytest.mark.one_engine
@@ -106,3 +106,13 @@ def test_a_text_in_a_template_follows_the_readers_language(app: Flask) -> None:
     for language, text in (("en", "Clients"), ("ru", "Клиенты"), ("en", "Clients")):
         with app.test_request_context(), force_locale(language):
             assert template.render() == text
+
+
+def test_long_words_break_at_their_signs() -> None:
+    assert breakable("<b>@example.org") == "&lt;b&gt;@example.org", "short enough"
+    long = "mikhail.kuznetsov_1@sub.example.org"
+    expected = "mikhail<wbr>.kuznetsov_<wbr>1@<wbr>sub<wbr>.example<wbr>.org"
+    assert breakable(long) == expected
+    assert breakable("https://shop.example/<i>?page=1&sort=name") == (
+        "https://<wbr>shop<wbr>.example/&lt;i&gt;<wbr>?page<wbr>=1<wbr>&amp;sort<wbr>=name"
+    )

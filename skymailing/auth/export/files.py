@@ -108,6 +108,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
         make_file("clients.csv", export_rows),
         make_file("notes.csv", notes.read_notes),
+        make_file("not-the-same.csv", notes.read_distinct_clients),
         make_file("tags.csv", account.read_tags),
         make_file("never-mailed.csv", account.read_suppressions),
         make_file("topics.json", topics.read_topics),

@@ -1,4 +1,4 @@
-"""Read the notes about an account's clients, for the export."""
+"""Read what an owner has noted about clients, for the export."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from skymailing.auth.export.rows import cells, read_in_chunks
-from skymailing.models import Client, ClientNote
+from skymailing.models import Client, ClientNote, DistinctGroup, distinct_clients
 
 
 def read_notes(user_id: int) -> Iterator[Sequence[Any]]:
@@ -16,3 +16,15 @@ def read_notes(user_id: int) -> Iterator[Sequence[Any]]:
     notes = notes.join(Client, Client.id == ClientNote.client_id)
     own = (ClientNote.owner_id == user_id) & ClientNote.deleted_at.is_(None)
     yield from map(cells, read_in_chunks(notes.where(own), ClientNote.__table__.c.id))
+
+
+def read_distinct_clients(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield who is not the same person according to the user, one row per client of a group."""
+    yield ("group", "email", "time")
+    own = select(DistinctGroup.id, DistinctGroup.created_at).where(DistinctGroup.owner_id == user_id)
+    for group_id, created_at in read_in_chunks(own, DistinctGroup.__table__.c.id):
+        members = select(Client.id, Client.email)
+        members = members.join(distinct_clients, distinct_clients.c.client_id == Client.id)
+        members = members.where(distinct_clients.c.group_id == group_id)
+        for _id, email in read_in_chunks(members, Client.__table__.c.id):
+            yield cells((group_id, group_id, email, created_at))

@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing.clients.attribute_types import ORDERS, set_types
-from skymailing.clients.queries import list_known_attributes
+from skymailing.clients.known_fields import list_known_attributes
 from skymailing.clients.views.blueprint import bp
 from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.extensions import db

@@ -19,6 +19,7 @@ from skymailing.clients.bulk.texts import describe_job
 from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.filters import ClientFilter, find_clients, find_segment, list_segments
 from skymailing.clients.forms import ACTIVITY_FILTERS, ACTIVITY_LABELS, COLUMN_LABELS, STATUS_LABELS
+from skymailing.clients.last_contacts import find_last_contacts
 from skymailing.clients.search.matching import clean_search
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
@@ -70,13 +71,24 @@ def index() -> ResponseReturnValue:
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
-        columns=list_columns.list_chosen_columns(current_user),
-        attribute_columns=list_columns.list_attribute_columns(current_user),
-        column_labels=COLUMN_LABELS,
-        max_attributes=list_columns.MAX_ATTRIBUTES,
+        **make_column_context(page),
         bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
         **make_activity_context(page, now),
     )
+
+
+def make_column_context(page: Page) -> dict[str, Any]:
+    """Return the columns of the list, those that can be chosen, and what columns need about the clients."""
+    columns = list_columns.read_columns(current_user)
+    ids = [client.id for client in page] if set(list_columns.LAST).intersection(columns.shown) else []
+    return {
+        "last_contacts": find_last_contacts(current_user.id, ids) if ids else {},
+        "columns": columns.shown,
+        "attribute_columns": columns.attributes,
+        "are_default_columns": columns.is_default,
+        "column_labels": COLUMN_LABELS,
+        "max_attributes": list_columns.MAX_ATTRIBUTES,
+    }
 
 
 def make_activity_context(page: Page, now: datetime) -> dict[str, Any]:

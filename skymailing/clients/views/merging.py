@@ -1,4 +1,4 @@
-"""Merge two clients who are the same person, and list pairs of probable duplicates."""
+"""Merge two clients who are the same person, and undo it."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -7,7 +7,6 @@ from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
 from skymailing.clients import merging, queries
-from skymailing.clients.duplicates import find_duplicates
 from skymailing.clients.search.matching import clean_search
 from skymailing.clients.suppression import REQUESTED_BY_CLIENT
 from skymailing.clients.tags import find_tags
@@ -22,16 +21,6 @@ from skymailing.security import get_own
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
-from skymailing.web.user_turns import takes_turns
-
-
-@bp.get("/duplicates")
-@login_required
-@takes_turns
-def duplicates() -> ResponseReturnValue:
-    """List pairs of clients who are probably the same person."""
-    pairs, comparison = find_duplicates(current_user.id)
-    return render_template("clients/duplicates.html", pairs=pairs, comparison=comparison)
 
 
 @bp.route("/<big:client_id>/merge", methods=["GET", "POST"])

@@ -1,5 +1,6 @@
 """Show, create and edit a client, and stop or allow mailing to the address."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +12,11 @@ from flask_login import current_user, login_required
 
 from skymailing.clients import letters, services, suppression
 from skymailing.clients.activity import count_clicked_letters, counts_clicks, find_activities
+from skymailing.clients.columns import attribute_key
 from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
+from skymailing.clients.known_fields import list_known_attributes, suggest_fields
 from skymailing.clients.places import find_enterable, list_places
-from skymailing.clients.queries import list_known_attributes
 from skymailing.clients.subjects import fill_for_client
 from skymailing.clients.tags import InvalidTag, list_client_tags, list_names
 from skymailing.clients.timeline.events import group_by_day, list_events
@@ -36,17 +38,35 @@ from skymailing.web.error_texts import explain
 from skymailing.web.i18n import get_user_zone
 from skymailing.web.timezone_choices import name_timezone
 
+READY_FIELDS = 5  # in the form of a new client
+OFFERED_FIELDS = 12  # buttons for further ones
+
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
 def new() -> ResponseReturnValue:
-    """Add one client."""
-    form = make_client_form()
+    """Add one client; the form has the fields that most of the owner's clients have."""
+    known = suggest_fields(current_user)
+    form = make_client_form(fields=known[:READY_FIELDS] if request.method == "GET" else ())
     if submit(form, None):
         flash(_("Client added."), "success")
         return redirect(url_for("clients.index"))
+    return render_form(form, None, known)
+
+
+def render_form(form: ClientForm, client: Client | None, known: Sequence[str]) -> str:
+    """Return the page with the form; `known` are the fields to suggest."""
+    present = {attribute_key(pair.form.name.data or "") for pair in form.attributes}
+    others = [name for name in known if name not in present]
     return render_template(
-        "clients/edit.html", form=form, client=None, known_tags=list_names(current_user.id)
+        "clients/edit.html",
+        form=form,
+        client=client,
+        known_tags=list_names(current_user.id),
+        ready_fields=[] if client else known,
+        other_fields=others,
+        max_offered=OFFERED_FIELDS,
+        added_field=request.form.get("add_field", ""),
     )
 
 
@@ -160,8 +180,7 @@ def edit(client_id: int) -> ResponseReturnValue:
     if submit(form, client):
         flash(_("Client saved."), "success")
         return redirect(url_for("clients.show", client_id=client.id))
-    known_tags = list_names(current_user.id)
-    return render_template("clients/edit.html", form=form, client=client, known_tags=known_tags)
+    return render_form(form, client, suggest_fields(current_user))
 
 
 def submit(form: ClientForm, client: Client | None) -> bool:
@@ -184,11 +203,16 @@ def submit(form: ClientForm, client: Client | None) -> bool:
 
 
 def add_requested_pairs(form: ClientForm) -> bool:
-    """Add empty custom fields if the "More fields" button was pressed; return whether it was."""
-    if not form.is_submitted() or "more" not in request.form:
+    """Add the field, or the empty fields, whose button was pressed; return whether one was."""
+    if not form.is_submitted():
         return False
-    form.add_blank_pairs()
-    return True
+    if name := request.form.get("add_field"):
+        form.add_field(name)
+        return True
+    if "more" in request.form:
+        form.add_blank_pairs()
+        return True
+    return False
 
 
 @bp.post("/<big:client_id>/suppress")

@@ -10,7 +10,8 @@ from flask_login import current_user, login_required
 
 from skymailing import audit
 from skymailing.clients import exports, opt_outs, queries, suppression
-from skymailing.clients.forms import ImportForm, SuppressionForm
+from skymailing.clients.forms import SuppressionForm
+from skymailing.clients.import_forms import ImportForm
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.search.matching import clean_search
 from skymailing.clients.statuses import Standing

@@ -10,7 +10,7 @@ from skymailing import queue
 from skymailing.clients import imports, queries, uploads
 from skymailing.clients.columns import SAMPLE
 from skymailing.clients.files.encodings import ENCODINGS, find_encoding
-from skymailing.clients.forms import FIELD_LABELS, ImportForm, MappingForm
+from skymailing.clients.import_forms import FIELD_LABELS, ImportForm, MappingForm
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.recipes import STATUS_COLUMN
 from skymailing.clients.tags import list_names

@@ -80,7 +80,10 @@ document.addEventListener("DOMContentLoaded", () => {
 const look = form.querySelector("[data-look]");
 
 form.addEventListener("change", ({ target }) => {
-  if (look && target.name === "message" && target.value) look.src = look.dataset.look.replace("/0/", `/${target.value}/`);
+  if (!look || target.name !== "message") return;
+  const isChosen = Boolean(Number(target.value));
+  look.hidden = !isChosen;
+  if (isChosen) look.src = look.dataset.look.replace("/0/", `/${target.value}/`);
 });
 
 // “Right away” is an empty time. The end matters most for a mailing that repeats.

@@ -1,0 +1,62 @@
+"""List clients who are probably the same person, and hide those who are not."""
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing.clients.distinct import list_groups, mark_distinct
+from skymailing.clients.duplicates import MAX_MEMBERS, find_duplicates
+from skymailing.clients.views.blueprint import bp
+from skymailing.clock import utcnow
+from skymailing.db.engine import LARGEST_BIG_ID
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import DistinctGroup
+from skymailing.security import get_own
+from skymailing.web.error_texts import explain
+from skymailing.web.flashes import flash_undo
+from skymailing.web.ids import read_id
+from skymailing.web.user_turns import takes_turns
+
+
+@bp.get("/duplicates")
+@login_required
+@takes_turns
+def duplicates() -> ResponseReturnValue:
+    """List clients who are probably the same person."""
+    groups, comparison = find_duplicates(current_user.id)
+    hidden = list_groups(current_user.id)
+    return render_template(
+        "clients/duplicates.html",
+        groups=groups,
+        comparison=comparison,
+        hidden=hidden,
+        max_members=MAX_MEMBERS,
+    )
+
+
+@bp.post("/duplicates/distinct")
+@login_required
+def hide_duplicates() -> ResponseReturnValue:
+    """Remember that the clients of a group are different people."""
+    ids = [read_id(text, LARGEST_BIG_ID) for text in request.form.getlist("clients")[:MAX_MEMBERS]]
+    try:
+        group = mark_distinct(current_user.id, ids, utcnow())
+    except UserError as error:
+        db.session.rollback()
+        flash(explain(error), "warning")
+    else:
+        flash_undo(_("These clients are no longer listed."), url_for("clients.show_again", group_id=group.id))
+        db.session.commit()
+    return redirect(url_for("clients.duplicates"))
+
+
+@bp.post("/duplicates/distinct/<big:group_id>/undo")
+@login_required
+def show_again(group_id: int) -> ResponseReturnValue:
+    """List a hidden group of clients again."""
+    db.session.delete(get_own(DistinctGroup, group_id))
+    db.session.commit()
+    flash(_("These clients are listed again."), "success")
+    return redirect(url_for("clients.duplicates"))

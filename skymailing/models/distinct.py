@@ -1,0 +1,35 @@
+"""Model for clients who look like duplicates, but are different people."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, ForeignKey, Index, Table
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.clock import utcnow
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, UTCDateTime
+
+
+class DistinctGroup(Model):
+    """Clients of whom the owner said that they are different people, so that no two are listed as duplicates.
+
+    When clients are deleted, they leave the group; one that has fewer than two hides nothing.
+    """
+
+    __tablename__ = "distinct_groups"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    __table_args__ = (Index(None, "owner_id", "id"),)
+
+
+distinct_clients = Table(
+    "distinct_clients",
+    Model.metadata,
+    Column("group_id", ForeignKey("distinct_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("client_id", ForeignKey("clients.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "client_id"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,144 @@
+"""Test that owners can hide probable duplicates who are different people."""
+
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.clients import distinct
+from skymailing.models import Client, DistinctGroup, User, distinct_clients
+from tests.support.factories import ClientFactory, UserFactory
+
+pytestmark = pytest.mark.one_engine
+URL = "/clients/duplicates"
+
+
+def name(user: User, email: str, full_name: str = "Анна Ким", **values: Any) -> Client:
+    return ClientFactory.create(owner=user, email=email, full_name=full_name, **values)
+
+
+def parse(browser: FlaskClient) -> BeautifulSoup:
+    return BeautifulSoup(browser.get(URL).text, "html.parser")
+
+
+def list_groups(browser: FlaskClient) -> list[set[str]]:
+    """Return the addresses of each group on the page."""
+    groups = parse(browser).select(".pair-table tbody")
+    return [{link.text for link in group.select("td span a")} for group in groups]
+
+
+def hide_first(browser: FlaskClient) -> str:
+    """Press the button of the first group, and return the next page."""
+    form = parse(browser).select_one(f"form[action='{URL}/distinct']")
+    assert form is not None
+    ids = [field["value"] for field in form.select("[name=clients]")]
+    return browser.post(f"{URL}/distinct", data={"clients": ids}, follow_redirects=True).text
+
+
+@pytest.mark.both_engines
+def test_a_hidden_group_stays_hidden_until_another_client_joins_it(browser: FlaskClient, user: User) -> None:
+    for number in range(3):
+        name(user, f"anna{number}@x.com")
+    assert list_groups(browser) == [{"anna0@x.com", "anna1@x.com", "anna2@x.com"}]
+    assert "All are different" in browser.get(URL).text
+
+    assert "These clients are no longer listed." in hide_first(browser)
+    assert list_groups(browser) == []
+
+    name(user, "anna3@x.com", "АННА  КИМ")
+    assert list_groups(browser) == [{f"anna{number}@x.com" for number in range(4)}]
+    hide_first(browser)
+    assert list_groups(browser) == []
+
+
+@pytest.mark.both_engines
+def test_only_that_group_is_hidden(browser: FlaskClient, user: User) -> None:
+    name(user, "anna@x.com", attributes={"phone": "+7 900 123-45-67"})
+    name(user, "anna2@x.com")
+    name(user, "boris@x.com", "Борис", attributes={"phone": "8 900 123-45-67"})
+    assert list_groups(browser) == [{"boris@x.com", "anna@x.com"}, {"anna@x.com", "anna2@x.com"}]
+    page = hide_first(browser)
+    assert "Not the same" in page
+    assert list_groups(browser) == [{"anna@x.com", "anna2@x.com"}]
+
+
+def test_many_hidden_groups_do_not_keep_others_from_being_found(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skymailing.clients.duplicates.MAX_PAIRS", 1)
+    monkeypatch.setattr("skymailing.clients.duplicates.HIDDEN_BY_ONE", 1)
+    for number in range(6):
+        name(user, f"one{number}@x.com", f"Name {number // 2}")
+    for _number in range(3):
+        assert len(list_groups(browser)) == 1
+        hide_first(browser)
+    assert list_groups(browser) == []
+
+
+@pytest.mark.both_engines
+def test_hiding_can_be_undone_at_once_and_later(browser: FlaskClient, session: Session, user: User) -> None:
+    name(user, "anna@x.com")
+    name(user, "anna2@x.com")
+    page = hide_first(browser)
+    group_id = session.scalars(select(DistinctGroup.id)).one()
+    assert page.count(f'action="{URL}/distinct/{group_id}/undo"') == 2, "in the notification and in the list"
+
+    browser.post(f"{URL}/distinct/{group_id}/undo")
+
+    assert list_groups(browser) == [{"anna@x.com", "anna2@x.com"}]
+    assert session.scalar(select(func.count()).select_from(distinct_clients)) == 0
+
+
+def test_hiding_a_group_twice_stores_it_once(browser: FlaskClient, session: Session, user: User) -> None:
+    ids = [name(user, f"anna{number}@x.com").id for number in range(2)]
+    for _time in range(2):
+        browser.post(f"{URL}/distinct", data={"clients": ids})
+    assert session.scalar(select(func.count()).select_from(DistinctGroup)) == 1
+
+
+@pytest.mark.both_engines
+def test_a_restored_client_is_in_its_group_again(browser: FlaskClient, session: Session, user: User) -> None:
+    clients = [name(user, f"anna{number}@x.com") for number in range(2)]
+    hide_first(browser)
+    page = browser.post(f"/clients/{clients[0].id}/delete", follow_redirects=True).text
+    undo = BeautifulSoup(page, "html.parser").select_one("form[action*='/clients/undo/']")
+    assert undo is not None
+    assert session.scalar(select(func.count()).select_from(distinct_clients)) == 1
+
+    browser.post(str(undo["action"]))
+
+    assert session.scalar(select(func.count()).select_from(distinct_clients)) == 2
+    assert list_groups(browser) == []
+
+
+def test_clients_of_others_and_single_clients_are_not_stored(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    foreign = [name(UserFactory.create(), "anna@x.com"), name(UserFactory.create(), "anna2@x.com")]
+    own = name(user, "anna@x.com")
+    for clients in (foreign, [own, foreign[0]], [own, own], []):
+        data = {"clients": [client.id for client in clients]}
+        page = browser.post(f"{URL}/distinct", data=data, follow_redirects=True).text
+        assert "The client has just been deleted." in page
+    assert session.scalar(select(func.count()).select_from(DistinctGroup)) == 0
+
+
+def test_groups_without_clients_make_room_for_others(
+    browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distinct, "MAX_GROUPS", 1)
+    clients = [name(user, f"anna{number}@x.com") for number in range(4)]
+    browser.post(f"{URL}/distinct", data={"clients": [client.id for client in clients[:2]]})
+    data = {"clients": [client.id for client in clients[2:]]}
+    page = browser.post(f"{URL}/distinct", data=data, follow_redirects=True).text
+    assert "You can hide up to 1 groups of clients." in page
+
+    session.delete(clients[0])
+    session.flush()
+    browser.post(f"{URL}/distinct", data=data)
+
+    stored = session.scalars(select(distinct_clients.c.client_id)).all()
+    assert sorted(stored) == sorted(data["clients"])
