@@ -10,10 +10,8 @@ from types import ModuleType
 from typing import Any
 
 import httpx
-import openapi_python_client
 import pytest
 from flask import Flask
-from openapi_python_client.config import Config, ConfigFile, MetaType
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -43,6 +41,10 @@ class Generated:
 @pytest.fixture
 def package(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Generate the package in a folder from which it can be imported."""
+    # Every process of a test run collects all tests, so only the one that runs these imports the package.
+    import openapi_python_client
+    from openapi_python_client.config import Config, ConfigFile, MetaType
+
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(app.test_client().get("/api/openapi.json").json))
     settings = ConfigFile(post_hooks=[], package_name_override=PACKAGE)
