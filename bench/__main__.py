@@ -83,7 +83,7 @@ MODULES = (
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
-# They take minutes: the first two are part of `make soak`, and none belongs to the default rows.
+# These benchmarks take minutes and do not run by default; the first two are part of `make soak`.
 SOAK = {"crowd", "mailbox", "partitions", "replica", "years"}
 
 
@@ -141,8 +141,8 @@ def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    logging.disable(logging.INFO)  # silences migrations, for example
-    gc.freeze()  # as in all processes of the service, since some rows are measured in this one
+    logging.disable(logging.INFO)  # migrations, for example, log many lines
+    gc.freeze()  # as in the service's processes, because some rows are measured in this process
     command = " ".join(["python -m bench", *arguments])
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-", dir=options.directory) as directory:
         try:
@@ -154,7 +154,7 @@ def main(arguments: list[str]) -> int:
             rows = measure(
                 testbed, options.rows or [name for name in ROWS if name not in SOAK], choose_sizes(options)
             )
-            machine = results.get_machine_facts(testbed.postgresql.version)
+            machine = results.describe_machine(testbed.postgresql.version)
     path = results.write(command, machine, rows)
     echo(f"\n{path.read_text()}\n{path}")
     return 0 if all(row.is_met is not False for row in rows) else 1

@@ -1,4 +1,4 @@
-"""Benchmark the API: batches of clients, deliveries by cursor, and one client compared with a page."""
+"""Benchmark the API: adding clients in batches, reading deliveries page by page, and reading one client."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ Send = Callable[..., Any]
 
 
 def api(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure the API on both databases, under the web server of `flask up`."""
+    """Measure the API on both databases, with the web server that `flask up` runs."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             limits = ("API_REQUESTS_PER_MINUTE", "CLIENTS")
@@ -95,7 +95,7 @@ def write_batch(number: int) -> str:
 
 
 def send_all(port: int, batches: list[str]) -> list[dict[str, int]]:
-    """Send the batches over several connections at once, each with its own Idempotency-Key."""
+    """Send the batches over several connections, each batch with its own Idempotency-Key."""
 
     def work(share: list[str]) -> list[dict[str, int]]:
         send = connect(port)
@@ -125,7 +125,7 @@ def connect(port: int) -> Send:
 
 
 def measure_deliveries(port: int, run_id: int, count: int, database: str) -> Row:
-    """Read all deliveries of a run, page by page, over several connections; the median of three times."""
+    """Read all deliveries of a run page by page, over several connections; take the median of three times."""
     rates = []
     for _ in range(3):
         start = time.perf_counter()
@@ -146,7 +146,7 @@ def measure_deliveries(port: int, run_id: int, count: int, database: str) -> Row
 
 
 def read_deliveries(port: int, run_id: int) -> int:
-    """Return how many deliveries the pages of a run contain."""
+    """Read all pages of a run's deliveries; return the number of deliveries."""
     send, read, after = connect(port), 0, ""
     while True:
         page = send("GET", f"/api/v1/runs/{run_id}/deliveries?limit=200{after}")
@@ -157,7 +157,7 @@ def read_deliveries(port: int, run_id: int) -> int:
 
 
 def measure_get(port: int, cookie: str, database: str) -> Row:
-    """Compare one client with the page of the list, in short alternating turns."""
+    """Compare reading a client with loading the client list, in short alternating rounds."""
     client = connect(port)("GET", "/api/v1/clients?limit=1")["data"][0]["id"]
     targets = {"api": (f"/api/v1/clients/{client}", HEADER), "page": ("/clients/", f"Cookie: {cookie}")}
     times: dict[str, list[float]] = {name: [] for name in targets}

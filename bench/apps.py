@@ -1,4 +1,4 @@
-"""Provide an app with an empty database on SQLite, and then on PostgreSQL."""
+"""Provide an app with an empty database, first on SQLite and then on PostgreSQL."""
 
 import logging
 import tempfile
@@ -17,8 +17,11 @@ PROJECT_DIR = Path(__file__).parents[1]
 
 
 def open_apps(name: str, **settings: str) -> Iterator[Flask]:
-    """Yield an app with `settings` for each database, in its context; `name` is the database's name."""
-    logging.disable(logging.INFO)  # silences migrations
+    """Yield an app with `settings` for each of the databases, in its app context.
+
+    `name` is the name of the PostgreSQL database.
+    """
+    logging.disable(logging.INFO)  # migrations log many lines
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as folder:
         directory = Path(folder)
         environment = {

@@ -69,7 +69,7 @@ def send_files(testbed: Testbed, service: Service, count: int) -> float:
 
 
 def attach(mailing_id: int) -> None:
-    """Attach a file that cannot be compressed to the message of a mailing."""
+    """Attach an incompressible file to the message of a mailing."""
     session: Session = db.session()
     mailing = session.get(Mailing, mailing_id)
     assert mailing is not None

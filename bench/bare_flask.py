@@ -1,4 +1,4 @@
-"""Serve the baseline for the page rows: a minimal Flask app, under the same web server as the service."""
+"""Serve a minimal Flask app with the service's web server, as a baseline for pages."""
 
 from flask import Flask
 

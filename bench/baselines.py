@@ -15,7 +15,7 @@ LETTER_BYTES = 4096
 def measure_smtp_source(postfix: Postfix, sink: Sink, count: int, size: int = LETTER_BYTES) -> float:
     """Return letters per second of `smtp-source -s 10`, which sends the same letter repeatedly.
 
-    Its sessions stay open (-d), like ours. That is twice as fast as its default, one session per letter.
+    Its sessions stay open (-d), like ours, which is twice as fast as its default of one session per letter.
     """
     before = sink.letters
     command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", str(size)]

@@ -1,4 +1,4 @@
-"""Benchmark the results of a run by mailbox provider, by tag and by segment, with a million letters."""
+"""Benchmark a page with the results of a million letters by mailbox provider, by tag and by segment."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ from skymailing.extensions import db
 from skymailing.mailings import breakdown_queries, breakdowns
 from skymailing.models import Run
 
-# Letters to a few thousand domains: one in 50 failed, one in 50 of the others returned, one in five clicked,
-# and one in 200 recipients unsubscribed.
+# Letters to a few thousand domains: one in 50 failed, one in 50 was returned, one in five was clicked, and
+# one in 200 recipients unsubscribed.
 RESULTS = (
     """UPDATE deliveries SET state = CASE WHEN id % 50 = 0 THEN 'failed' ELSE 'sent' END,
               email_key = 'c' || id || '@d' || id % 7000 || '.example'""",
@@ -35,7 +35,7 @@ RESULTS = (
 
 
 def breakdown(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure the statements of the page, which stop after some seconds."""
+    """Measure the page's statements, which have a time limit of some seconds."""
     limit = breakdowns.SECONDS
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
@@ -76,7 +76,7 @@ def add_run(service: Service, database: str) -> int:
 
 
 def measure(run: Run) -> list[float]:
-    """Return the seconds for counting by domain, by tag and by a segment, each the best of three times."""
+    """Return the time in seconds to count by domain, by tag and by segment, each the best of three."""
     owner, letters = run.mailing.owner, breakdown_queries.select_letters(run)
     conditions = [compile_segment(CONDITIONS, owner, utcnow())]
     counts: tuple[Callable[[], Any], ...] = (

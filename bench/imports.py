@@ -1,7 +1,7 @@
 """Benchmark imports of clients, on both databases.
 
-`python -m bench.imports [ROWS]` also measures the memory that an import takes and, on SQLite, an import of
-the same rows from a workbook. A file with new clients is imported, then imported again, which changes none.
+`python -m bench.imports [ROWS]` also measures the memory that an import needs and, on SQLite, an import of
+the same rows from a workbook. A file with new clients is imported twice; the second import changes nothing.
 """
 
 import gc

@@ -16,13 +16,13 @@ from skymailing.delivery import plan
 
 WARM_UP = 2_000
 MAX_WAL, MAX_UPDATES = 1_200, 1
-STATISTICS_SECONDS = 12  # until an idle connection has reported its last updates
+STATISTICS_SECONDS = 12  # by then, idle connections have reported their updates
 TABLES = ("deliveries", "attempts")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """The server's counters; two of them differ by what was used in between."""
+    """The server's counters; the difference of two readings is the usage in between."""
 
     wal: int
     updates: int
@@ -45,7 +45,7 @@ class Usage:
 
 
 def letter_cost(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Plan and send a mailing; return what a letter cost."""
+    """Plan and send a mailing, and compute the cost per letter."""
     letters = sizes.letters * 2
     with testbed.service(POSTGRESQL) as service:
         for count in (WARM_UP, letters):

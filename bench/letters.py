@@ -1,4 +1,4 @@
-"""Define the letter that all benchmarks send: about 4 KB, with two Cyrillic parts and personal values."""
+"""Define the letter that all benchmarks send: about 4 KB of Cyrillic text and HTML with personal values."""
 
 PARAGRAPH = "Мы рады сообщить, что **осенняя распродажа** уже началась, и цены ниже обычных.\n\n"
 SUBJECT = "{{ name }}, новости октября"

@@ -1,4 +1,4 @@
-"""Compare our CPU time per letter with that of listmonk, a Go program for newsletters, if it is installed."""
+"""Compare our CPU time per letter with that of listmonk, a newsletter program in Go, if it is installed."""
 
 import contextlib
 import functools
@@ -37,18 +37,18 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.models import MessageFormat
 
-BINARY = "LISTMONK"  # the variable with the path of the program
+PATH_VARIABLE = "LISTMONK"
 MISSING = (
-    f"not measured: set {BINARY} to the path of listmonk 6, from its releases on GitHub or built there with"
-    " `make dist`"
+    f"not measured: set {PATH_VARIABLE} to the path of listmonk 6, downloaded from its releases on GitHub or"
+    " built from its sources with `make dist`"
 )
 MAX_RATIO, GOAL_RATIO = 1.0, 0.7
-SINK_SECONDS = 1.5  # until smtp-sink has printed its last count
+SINK_SECONDS = 1.5  # time for smtp-sink to print its last count
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a mailing took: letters per second, and CPU seconds per 1,000 letters."""
+    """The cost of a mailing: letters per second, and CPU seconds per 1,000 letters."""
 
     rate: float
     product: float
@@ -56,7 +56,7 @@ class Cost:
 
 
 class Listmonk:
-    """An installed listmonk, tuned for throughput; create it with `running_listmonk`."""
+    """A running listmonk that is tuned for throughput; start it with `running_listmonk`."""
 
     def __init__(self, testbed: Testbed, url: str, process: "subprocess.Popen[bytes]") -> None:
         self.pid = process.pid
@@ -75,9 +75,9 @@ class Listmonk:
         return list_id
 
     def send(self, list_id: int, count: int) -> float:
-        """Send a campaign and wait for its end; return letters per second.
+        """Send a campaign and wait until it has finished; return letters per second.
 
-        The time until listmonk notices the campaign, up to five seconds, does not count.
+        The time until listmonk starts the campaign, up to five seconds, is not counted.
         """
         before = self._testbed.sink.letters
         with psycopg.connect(self._url) as connection:
@@ -112,7 +112,7 @@ def _insert(connection: psycopg.Connection, statement: str, values: dict[str, ob
 
 
 def make_letter() -> dict[str, object]:
-    """Return our letter with listmonk's placeholders."""
+    """Return the same letter as ours, with listmonk's placeholders."""
     placeholders = Recipient("", "{{ .Subscriber.Name }}", {"city": "{{ .Subscriber.Attribs.city }}"})
     content = Content(SUBJECT, MessageFormat.MARKDOWN, BODY)
     letter = preview(content, placeholders, unsubscribe_url="{{ UnsubscribeURL . }}")
@@ -152,9 +152,9 @@ def running_listmonk(testbed: Testbed, binary: Path) -> Iterator[Listmonk]:
 
 
 def listmonk(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Compare what the same letters cost us and listmonk."""
+    """Compare the cost of the same letters with our service and with listmonk."""
     what = "CPU seconds of our processes per 1,000 letters, compared with listmonk's"
-    if not (binary := shutil.which(os.environ.get(BINARY, ""))):
+    if not (binary := shutil.which(os.environ.get(PATH_VARIABLE, ""))):
         yield Row(what, MISSING, f"<= {MAX_RATIO:.0f} x", f"{GOAL_RATIO} x", None, {})
         return
     ours, theirs = measure_both(testbed, Path(binary), sizes)
@@ -172,7 +172,7 @@ def listmonk(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     database = Comparison.make(ours, theirs, lambda cost: cost.database)
     both = Comparison.make(ours, theirs, lambda cost: cost.product + cost.database)
     yield Row(
-        "the same of PostgreSQL, and of both together",
+        "the same for PostgreSQL, and for our processes and PostgreSQL combined",
         f"{database.ours:.3f} vs. {database.theirs:.3f}, {both.ratio:.2f} x",
         "",
         "",
@@ -186,26 +186,26 @@ def listmonk(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The medians of a figure, and of its ratio in each turn."""
+    """The medians of a figure for both programs, and the median of its ratio in each round."""
 
     ours: float
     theirs: float
     ratio: float
 
     @classmethod
-    def make(cls, ours: list[Cost], theirs: list[Cost], read: Callable[[Cost], float]) -> "Comparison":
-        pairs = [(read(our), read(their)) for our, their in zip(ours, theirs, strict=True)]
+    def make(cls, ours: list[Cost], theirs: list[Cost], get: Callable[[Cost], float]) -> "Comparison":
+        pairs = [(get(our_cost), get(their_cost)) for our_cost, their_cost in zip(ours, theirs, strict=True)]
         return cls(
-            statistics.median(our for our, _ in pairs),
-            statistics.median(their for _, their in pairs),
-            statistics.median(our / their for our, their in pairs),
+            statistics.median(ours for ours, _ in pairs),
+            statistics.median(theirs for _, theirs in pairs),
+            statistics.median(ours / theirs for ours, theirs in pairs),
         )
 
 
 def measure_both(testbed: Testbed, binary: Path, sizes: Sizes) -> tuple[list[Cost], list[Cost]]:
-    """Send mailings with two workers and with listmonk in alternating turns.
+    """Send mailings with our two workers and with listmonk in alternating rounds.
 
-    Redis and the scheduler also count as ours. While listmonk sends, our processes are paused.
+    Our costs include Redis and the scheduler. While listmonk sends, our workers and scheduler are paused.
     """
     count = sizes.letters
     ours, theirs = [], []
@@ -224,15 +224,16 @@ def measure_both(testbed: Testbed, binary: Path, sizes: Sizes) -> tuple[list[Cos
 
 
 def measure(testbed: Testbed, pids: list[int], count: int, send_all: Callable[[], float]) -> Cost:
-    """Return what sending `count` letters takes."""
+    """Send `count` letters and return their cost; `pids` are the sending program's processes."""
 
-    def read() -> tuple[float, float]:
-        tree = [found for pid in pids for found in list_tree(pid)]
+    def read_cpu_times() -> tuple[float, float]:
+        tree = [descendant for pid in pids for descendant in list_tree(pid)]
         return read_cpu_seconds(tree), testbed.postgresql.read_cpu_seconds()
 
-    before = read()
+    before = read_cpu_times()
     rate = send_all()
-    product, database = ((now - then) / count * 1_000 for now, then in zip(read(), before, strict=True))
+    after = read_cpu_times()
+    product, database = ((end - start) / count * 1_000 for start, end in zip(before, after, strict=True))
     return Cost(rate, product, database)
 
 

@@ -1,4 +1,4 @@
-"""Define how listmonk is installed for its comparison: settings, subscribers and a campaign."""
+"""Define listmonk's settings, subscribers and campaign for the comparison."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 
 DATABASE = "listmonk"
-# For throughput: with its defaults, listmonk sends a hundred letters per second.
+# Chosen for throughput; with its defaults, listmonk sends a hundred letters per second.
 WORKERS, BATCH, RATE = 20, 5_000, 10_000
 
 INSERT_LIST = """INSERT INTO lists (uuid, name, type) VALUES (gen_random_uuid(), 'Клиенты', 'private')
@@ -19,7 +19,7 @@ INSERT_SUBSCRIBERS = """WITH added AS (
         RETURNING id)
     INSERT INTO subscriber_lists (subscriber_id, list_id, status)
     SELECT id, %(list)s, 'confirmed' FROM added"""
-# The letter is a complete page, so the template around it is empty.
+# The letter is a complete HTML page, so its template adds nothing.
 INSERT_TEMPLATE = """INSERT INTO templates (name, type, subject, body)
     VALUES ('Пустой', 'campaign', '', '{{ template "content" . }}') RETURNING id"""
 INSERT_CAMPAIGN = """INSERT INTO campaigns
@@ -30,7 +30,7 @@ INSERT_CAMPAIGN = """INSERT INTO campaigns
 
 
 def make_config(connection: Mapping[str, object], port: int) -> str:
-    """Return config.toml for a database and the port of the website."""
+    """Return the text of config.toml for a database and a port for the website."""
     database = "\n".join(
         f'{name} = "{connection.get(key) or fallback}"'
         for name, key, fallback in (
@@ -81,9 +81,9 @@ def list_settings(mail_port: int) -> dict[str, object]:
 
 
 def provide_pgcrypto(connection: psycopg.Connection, directory: Path) -> None:
-    """Provide an empty stand-in for an extension that listmonk requires, if the server lacks it.
+    """If the server lacks the extension pgcrypto, which listmonk requires, provide an empty replacement.
 
-    listmonk needs it only for the passwords of its users, and has no users here.
+    listmonk uses it only for its users' passwords, and there are no users here.
     """
     name = "pgcrypto"
     available = connection.execute(

@@ -15,7 +15,7 @@ FIRST_RESPONSE_SECONDS = 30.0  # time limit for a server that has just started
 
 
 class Connection:
-    """A keep-alive connection, reopened when the server closes it."""
+    """A persistent connection that sends one request after another."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self.port = port
@@ -33,14 +33,14 @@ class Connection:
         self.sent_at = time.perf_counter()
         self.socket.sendall(self.request)
 
-    def read(self) -> bool:
-        """Read what has arrived; return whether the connection must be reopened."""
+    def receive(self) -> bool:
+        """Read available data; return whether the connection must be reopened."""
         data = self.socket.recv(1 << 18)
         if not data:
             return True
         self.buffer += data
-        head, found, body = self.buffer.partition(b"\r\n\r\n")
-        if not found:
+        head, separator, body = self.buffer.partition(b"\r\n\r\n")
+        if not separator:
             return False
         if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 302")):
             raise SystemExit(head.decode(errors="replace"))
@@ -60,7 +60,10 @@ def has_any_response(connections: list[Connection]) -> bool:
 
 
 def run(port: int, path: str, seconds: float, connections: int, header: str) -> dict[str, float]:
-    """Return responses per second, and the median and percentiles of response times in milliseconds."""
+    """Return responses per second, percentiles of the response time, and the size of a response.
+
+    Raise SystemExit if a response is neither 200 nor 302.
+    """
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Language: en"]
     if header:
         lines.append(header)
@@ -71,18 +74,18 @@ def run(port: int, path: str, seconds: float, connections: int, header: str) -> 
     for connection in all_connections:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.send_request()
-    # A server that has just started may be slow with its first response.
+    # The first response of a server that has just started may take longer than `seconds`.
     while (elapsed := time.perf_counter() - start) < seconds or (
         elapsed < FIRST_RESPONSE_SECONDS and not has_any_response(all_connections)
     ):
         for key, _ in selector.select(1):
-            if key.data.read():
+            if key.data.receive():
                 selector.unregister(key.data.socket)
                 key.data.socket.close()
                 key.data.open()
                 selector.register(key.data.socket, selectors.EVENT_READ, key.data)
                 key.data.send_request()
-    times = sorted(seconds for connection in all_connections for seconds in connection.times)
+    times = sorted(response_time for connection in all_connections for response_time in connection.times)
     return {
         "per_second": len(times) / elapsed,
         "median_ms": statistics.median(times) * 1000,

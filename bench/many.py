@@ -1,4 +1,4 @@
-"""Benchmark many mailings at once: open runs, starts in one second, schedules, and a flood."""
+"""Benchmark many mailings: open runs, simultaneous starts, schedules, and a flood of slow mailings."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ OPEN_RUNS = 5_000
 SCHEDULED = 10_000
 STARTS, LETTERS_PER_START = 300, 5
 FLOOD = 25
-# A template close to the work limit for a letter.
+# A template that nearly reaches the limit of work per letter.
 SLOW_BODY = "{% for a in (1..110) %}{% for b in (1..110) %}{{ a }}{% endfor %}{% endfor %} {{ name }}"
 
 
@@ -149,7 +149,7 @@ def _wait_for_attempts(service: Service, count: int) -> None:
 
 
 def many_scheduled(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure the time to schedule thousands of mailings again after Redis has been emptied."""
+    """Measure how long it takes to reschedule thousands of mailings after Redis has been emptied."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             owners = [service.add_owner(0) for _ in range(OWNERS)]

@@ -36,7 +36,7 @@ PUBLIC_PAGES = {
     "article": "/blog/article-1",
     "published letter": "/archive/shop/news",
 }
-# Each page's required ratio, and its goal. The views of an article are also counted.
+# Each page's required ratio and its goal, which are lower for an article, because its views are counted.
 RATIOS = {name: (0.6, 0.8) if name == "article" else (0.8, 0.9) for name in PUBLIC_PAGES}
 LISTS = {
     "clients": "/clients/",
@@ -121,10 +121,9 @@ def load(
 def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Compare the home page, the blog, an article and a published letter with a bare route.
 
-    All of them are cached, and the visitor is anonymous.
-
-    Both servers run throughout and are measured in short alternating turns, so that other load on the
-    machine affects both. The result is the median of the turns.
+    All of them are cached, and the visitor is anonymous. Both servers run all the time and are measured in
+    short alternating turns, so that other load on the machine affects both. The result is the median of the
+    turns.
     """
     rates: dict[str, list[float]] = {name: [] for name in ("bare", *PUBLIC_PAGES)}
     with (
@@ -211,7 +210,7 @@ class Site:
 
 
 def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Compare lists with few rows in a small database and with many in a large one, in alternating turns."""
+    """Compare short lists in a small database with long ones in a large database, in alternating turns."""
     with contextlib.ExitStack() as stack:
         few, many = (stack.enter_context(open_site(testbed, count)) for count in (FEW_ROWS, sizes.many))
         for name, path in LISTS.items():

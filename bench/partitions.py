@@ -1,4 +1,4 @@
-"""Compare the table of attempts with one that is partitioned by month, with synthetic rows of two years.
+"""Compare the table of attempts with a table partitioned by month, filled with synthetic rows of two years.
 
     python -m bench partitions --many 100000000
 
@@ -31,7 +31,7 @@ NEW_ROWS = f"""SELECT n, n, n / {LETTERS_OF_RUN}, n / {LETTERS_OF_RUN * RUNS_OF_
     n / {LETTERS_OF_RUN * RUNS_OF_MAILING} % {OWNERS}, 1, timestamptz '{BEGIN}' + n * interval '{{step}} s',
     CASE n % 50 WHEN 0 THEN 'failed' ELSE 'sent' END, 250, '2.0.0 Ok: queued as 4Xy' || n, 'default'
     FROM generate_series({{first}}::bigint, {{last}}::bigint) n"""
-# Those of the model. A unique index of a partitioned table must contain the partition's column.
+# The model's indexes. In a partitioned table, a unique index must contain the column of the partitions.
 INDEXES = (
     "UNIQUE INDEX ON {table} (id{at})",
     "UNIQUE INDEX ON {table} (delivery_id, number{at})",
@@ -51,7 +51,7 @@ QUERIES = {
 
 @dataclass
 class Figures:
-    """What was measured on one table."""
+    """The measurements of one table."""
 
     query_ms: dict[str, float] = field(default_factory=dict)
     window_ms: float = 0.0
@@ -60,7 +60,7 @@ class Figures:
 
 
 def partitions(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure look-ups, windows and the removal of the oldest month, with and without partitions."""
+    """Measure look-ups, inserted windows and the removal of the oldest month, with and without partitions."""
     url = testbed.postgresql.create("partitions")
     with psycopg.connect(url, autocommit=True) as connection:
         for name, value in SETTINGS.items():
@@ -123,7 +123,7 @@ def _measure(connection: psycopg.Connection, rows: int, is_monthly: bool) -> Fig
 
 
 def _fill(connection: psycopg.Connection, rows: int, step: float, is_monthly: bool) -> None:
-    with connection.transaction():  # creating the table in the same transaction saves the write-ahead log
+    with connection.transaction():  # a table created in the same transaction needs no write-ahead log
         partitioned = " PARTITION BY RANGE (at)" if is_monthly else ""
         connection.execute(f"CREATE TABLE attempts ({COLUMNS}){partitioned}")
         for month in range(MONTHS + 1) if is_monthly else ():

@@ -1,8 +1,9 @@
-"""Simulate people using the site: python -m bench.people PORT SECONDS THINK.
+"""Simulate people who use the site: python -m bench.people PORT SECONDS THINK_TIME.
 
-Reads a JSON list of session cookies. Each one represents a signed-in person who visits lists and live pages,
-searches and saves forms, with about THINK seconds between requests. Prints a JSON list of requests: start
-time (seconds since 1970), response time in milliseconds, status (0 if there was no response) and kind.
+Reads a JSON list of session cookies from standard input. For each one, a signed-in person visits lists and
+live pages, searches and saves forms, with about THINK_TIME seconds between requests. Prints a JSON list of
+requests: start time (seconds since 1970), response time in milliseconds, status (0 if there was no response)
+and kind.
 """
 
 import http.client
@@ -18,7 +19,7 @@ from urllib.parse import urlencode
 TIMEOUT = 30.0  # seconds
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 MAILING = re.compile(r'href="/mailings/(\d+)"')
-POLLS = 3  # number of times that a person lets a live page refresh
+POLLS = 3  # how often a live page is refreshed during a visit
 PageRequest = tuple[float, float, int, str]
 
 
@@ -29,8 +30,8 @@ class Person:
     number: int
     port: int
     cookie: str
-    think: float
-    until: float
+    think_time: float  # average, in seconds
+    ends_at: float  # seconds since 1970
     requests: list[PageRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -39,9 +40,9 @@ class Person:
         self.saved = 0
 
     def browse(self) -> None:
-        """Visit pages until the time is up."""
-        time.sleep(self.rng.uniform(0, self.think))
-        while time.time() < self.until:
+        """Visit pages until `ends_at`."""
+        time.sleep(self.rng.uniform(0, self.think_time))
+        while time.time() < self.ends_at:
             self.visit_pages()
 
     def visit_pages(self) -> None:
@@ -74,19 +75,20 @@ class Person:
         return self.measure(kind, "GET", path)
 
     def measure(self, kind: str, method: str, path: str, body: str | None = None) -> str:
-        if time.time() > self.until:
+        """Send a request, record its response time and pause; return the response's text."""
+        if time.time() > self.ends_at:
             return ""
         started_at, timer_start = time.time(), time.perf_counter()
         status, text = self.request(method, path, body)
         self.requests.append((started_at, (time.perf_counter() - timer_start) * 1000, status, kind))
-        time.sleep(self.rng.uniform(0.5, 1.5) * self.think)
+        time.sleep(self.rng.uniform(0.5, 1.5) * self.think_time)
         return text
 
     def request(self, method: str, path: str, body: str | None) -> tuple[int, str]:
         headers = {"Cookie": self.cookie, "Accept": "text/html", "Accept-Language": "ru"}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            # Browsers send it, and the service requires it, since its public URL is https.
+            # The service requires this header, which browsers send, because its public URL is https.
             headers["Referer"] = f"https://127.0.0.1:{self.port}{path}"
         for is_last in (False, True):
             is_fresh = self.connection is None
@@ -102,7 +104,7 @@ class Person:
                 return response.status, text
             except (OSError, http.client.HTTPException):
                 self.disconnect()
-                # Retry on a new connection if the server has closed an idle one, as browsers do.
+                # As browsers do, retry on a new connection if the server has closed an idle one.
                 if is_fresh or is_last:
                     break
         return 0, ""
@@ -118,10 +120,10 @@ class Person:
         self.connection = None
 
 
-def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[PageRequest]:
+def run(port: int, seconds: float, think_time: float, cookies: list[str]) -> list[PageRequest]:
     """Simulate one person for each cookie; return all requests."""
-    until = time.time() + seconds
-    people = [Person(number, port, cookie, think, until) for number, cookie in enumerate(cookies)]
+    ends_at = time.time() + seconds
+    people = [Person(number, port, cookie, think_time, ends_at) for number, cookie in enumerate(cookies)]
     threads = [threading.Thread(target=person.browse) for person in people]
     for thread in threads:
         thread.start()
@@ -131,5 +133,5 @@ def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[Pag
 
 
 if __name__ == "__main__":
-    _, port, seconds, think = sys.argv
-    print(json.dumps(run(int(port), float(seconds), float(think), json.load(sys.stdin))))
+    _, port, seconds, think_time = sys.argv
+    print(json.dumps(run(int(port), float(seconds), float(think_time), json.load(sys.stdin))))

@@ -35,7 +35,7 @@ class Postfix:
 
 
 def find_postfix(unpacked: Path = UNPACKED) -> Postfix:
-    """Find the programs in PATH, /usr/sbin or `unpacked`; raise PostfixMissing if there are none."""
+    """Find the programs in PATH, /usr/sbin or `unpacked`, or unpack them; may raise PostfixMissing."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     sink, source = (shutil.which(name, path=path) for name in ("smtp-sink", "smtp-source"))
     if sink and source:
@@ -63,7 +63,7 @@ def download(directory: Path, packages: list[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     try:
         for package in packages:
-            # apt's sandbox user cannot write here; its message about that is harmless.
+            # apt's sandbox user cannot write to the directory; its message about that is harmless.
             subprocess.run(
                 ["apt-get", "download", package], cwd=directory, check=True, capture_output=True, text=True
             )

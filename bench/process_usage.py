@@ -1,4 +1,4 @@
-"""Read what processes have used, from /proc."""
+"""Read the CPU time and memory of processes from /proc."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def read_cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def read_peak_memory(pids: Iterable[int]) -> float | None:
-    """Return the highest resident memory that a process has had, in MB; None if the system does not say."""
+    """Return the highest peak of resident memory of the processes in MB; None if the system reports none."""
     peaks = []
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -29,7 +29,7 @@ def read_peak_memory(pids: Iterable[int]) -> float | None:
 
 
 def read_proportional_memory(pid: int) -> float:
-    """Return a process's memory in MB; each process counts its part of shared pages (PSS)."""
+    """Return a process's memory in MB, with its share of shared pages (PSS)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

@@ -1,25 +1,25 @@
-"""Run a TCP proxy that adds round-trip time without limiting throughput.
+"""Run a TCP proxy that adds latency without limiting throughput.
 
     python -m bench.proxy LISTEN_PORT TARGET_PORT ROUND_TRIP_MS
 
-Half of the time is added in each direction. The amount of data in transit is not limited, as on a
-distant connection with enough bandwidth.
+Half of the round-trip time is added in each direction. The amount of data in transit is not limited, as on a
+long-distance connection with enough bandwidth.
 """
 
 import asyncio
 import sys
 from collections import deque
 
-CLOSED = None  # queued when this side closes the connection
+CLOSED = None  # queued after the data when the peer has closed its connection
 
 
-class Pipe(asyncio.Protocol):
-    """One end of a connection; the data that it reads is written to `other` after the delay."""
+class Side(asyncio.Protocol):
+    """The proxy's connection to one side; the data that it receives is written to `other` after the delay."""
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
         self.transport: asyncio.Transport | None = None
-        self.other: Pipe | None = None
+        self.other: Side | None = None
         self._in_transit: deque[tuple[float, bytes | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -28,12 +28,12 @@ class Pipe(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._delay(data)
+        self._enqueue(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._delay(CLOSED)
+        self._enqueue(CLOSED)
 
-    def _delay(self, data: bytes | None) -> None:
+    def _enqueue(self, data: bytes | None) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + self.delay
         self._in_transit.append((due, data))
@@ -58,8 +58,8 @@ class Pipe(asyncio.Protocol):
             self._timer = loop.call_at(self._in_transit[0][0], self._deliver)
 
 
-class Front(Pipe):
-    """The end to which a client has connected; it opens the other end."""
+class ClientSide(Side):
+    """The connection to a client; it opens the connection to the server."""
 
     def __init__(self, delay: float, target: int) -> None:
         super().__init__(delay)
@@ -71,10 +71,10 @@ class Front(Pipe):
 
     async def _open(self) -> None:
         await asyncio.sleep(self.delay)
-        back = Pipe(self.delay)
-        back.other, self.other = self, back
+        server_side = Side(self.delay)
+        server_side.other, self.other = self, server_side
         try:
-            await asyncio.get_running_loop().create_connection(lambda: back, "127.0.0.1", self._target)
+            await asyncio.get_running_loop().create_connection(lambda: server_side, "127.0.0.1", self._target)
         except OSError:
             assert self.transport is not None
             self.transport.abort()
@@ -82,10 +82,12 @@ class Front(Pipe):
 
 async def serve(port: int, target: int, delay: float) -> None:
     """Run the proxy until the process is killed."""
-    server = await asyncio.get_running_loop().create_server(lambda: Front(delay, target), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: ClientSide(delay, target), "127.0.0.1", port
+    )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    listen, to, round_trip = sys.argv[1:]
-    asyncio.run(serve(int(listen), int(to), float(round_trip) / 2000))
+    listen_port, target_port, round_trip_ms = sys.argv[1:]
+    asyncio.run(serve(int(listen_port), int(target_port), float(round_trip_ms) / 2000))

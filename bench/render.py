@@ -1,9 +1,9 @@
-"""Measure milliseconds per letter: our renderer compared with email.message, in one run.
+"""Compare the rendering time per letter of our renderer with that of email.message.
 
     python -m bench.render
 
-A letter is about 4 KB, with two Cyrillic parts and personal values. Both sides render the same Liquid
-templates, compiled beforehand. Only the ratio is comparable between machines.
+A letter is about 4 KB, with Cyrillic text and HTML parts and personal values. Both render the same compiled
+Liquid templates. Only the ratio is comparable between machines.
 """
 
 import time
@@ -94,8 +94,8 @@ def tracking(_testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 def compare_tracking() -> float:
     """Return how many times longer a letter with ten links takes to render with tracking than without.
 
-    The links are as long as those that replace them, so both letters have the same size. The rounds are short
-    and alternate, because other programs slow down a shared machine; the fastest ones count.
+    The original links are as long as the tracked ones, so both letters have the same size. Because other
+    programs slow down a shared machine, rounds are short and alternate, and the fastest ones are compared.
     """
     url = "https://shop.example/catalogue/{}?utm_source=mailing{}"
     links = "".join(f"\n\n[Ссылка {n}]({url.format(n, n)})" for n in range(10))
@@ -103,7 +103,7 @@ def compare_tracking() -> float:
     builders = [make_our_builder(content, has_tracking=has_tracking) for has_tracking in (False, True)]
     times: list[list[float]] = [[], []]
     for number in range(2 * ROUNDS):
-        # Each one is first in every second round.
+        # The order alternates.
         for place in (0, 1) if number % 2 else (1, 0):
             start = time.process_time()
             for delivery in range(ROUND_LETTERS):

@@ -1,4 +1,4 @@
-"""Benchmark what a read replica of PostgreSQL would take over, and how far it would lag behind."""
+"""Benchmark how much load a read replica of PostgreSQL could take over, and how far it lags behind."""
 
 import contextlib
 import http.client
@@ -25,8 +25,8 @@ from skymailing.clock import utcnow
 SAMPLE_SECONDS = 0.1
 START_SECONDS = 60
 REQUESTS = 40  # for each page
-ENGINE, PAGES = "engine", "pages"  # what a connection is for
-# Pages of bench.people that may be a second old. The others are forms, or store something.
+ENGINE, PAGES = "engine", "pages"  # the purposes of connections
+# The pages of bench.people that may show data from a second ago. All others are forms or store something.
 PATHS = {
     "home page": "/",
     "clients": "/clients/",
@@ -47,7 +47,7 @@ LAG = """SELECT coalesce(extract(epoch FROM replay_lag), 0)::float * 1000,
 
 
 def replica(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Send mailings while people use the site, and see who uses the database; then add a replica."""
+    """Measure the database's load while people use the site during mailings, then the lag of a replica."""
     with testbed.service(POSTGRESQL) as service:
         send(testbed, service, WARM_UP)
         service.environment["PGAPPNAME"] = PAGES
@@ -111,7 +111,7 @@ def measure_pages(service: Service, port: int, cookie: str, mailing: int) -> dic
 
 
 def measure_lag(testbed: Testbed, service: Service, letters: int) -> Row:
-    """Send a mailing while a replica repeats all changes."""
+    """Measure the lag of a replica while a mailing is being sent."""
     with testbed.postgresql.replica(testbed.directory / "replica") as url:
         mailing = service.add_mailing(service.add_owner(letters), utcnow())
         lags: list[tuple[float, float]] = []
@@ -154,7 +154,7 @@ def wait_for_replica(service: Service) -> None:
 
 @contextlib.contextmanager
 def sample_processes(service: Service) -> Iterator[defaultdict[str, float]]:
-    """Fill the result, at the end, with the CPU seconds of the database's processes by what they are for."""
+    """Yield a dict that is filled at the end: the CPU seconds of the database's processes by purpose."""
     with service.engine.connect() as connection:
         observers = {int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())}
     first: dict[int, float] = {}
@@ -165,7 +165,7 @@ def sample_processes(service: Service) -> Iterator[defaultdict[str, float]]:
         observers.add(connection.info.backend_pid)
         known = bool(names)
         for pid, name in connection.execute(PROCESSES, (ENGINE,)):
-            with contextlib.suppress(FileNotFoundError):  # it has ended since
+            with contextlib.suppress(FileNotFoundError):  # the process has ended
                 last[pid] = read_cpu_seconds([pid])
                 names[pid] = name
                 first.setdefault(pid, 0.0 if known else last[pid])
@@ -180,7 +180,7 @@ def sample_processes(service: Service) -> Iterator[defaultdict[str, float]]:
 
 @contextlib.contextmanager
 def every_sample(service: Service, read: Callable[[psycopg.Connection], None]) -> Iterator[None]:
-    """Call `read` at the start, at regular times, and at the end."""
+    """Call `read` at the start, at regular intervals and at the end."""
     stopped = threading.Event()
     with psycopg.connect(service.environment["DATABASE_URL"], autocommit=True) as connection:
         read(connection)

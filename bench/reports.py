@@ -28,7 +28,7 @@ ROLLUP_SECONDS = 600.0  # time limit
 MAILING_DAYS = 29  # of the 30 in a report
 PAGE = "/reports/"
 
-# SQL for PostgreSQL: a hundred letters per second, one in fifty refused.
+# SQL for PostgreSQL: a hundred letters per second, of which one in fifty is refused.
 FILL = (
     """INSERT INTO deliveries (run_id, email, email_key, state, attempts, finished_at)
        SELECT runs.id, 'c' || n || '@d' || n % 50 || '.example', 'c' || n || '@d' || n % 50 || '.example',
@@ -87,8 +87,8 @@ def _make_row(what: str, few: float, many: float) -> Row:
 def measure_page(service: Service, port: int, pages: dict[int, str]) -> list[float]:
     """Return the median time in milliseconds of each owner's page.
 
-    The owners are measured in alternating turns, because the speed of a shared machine changes. The result is
-    each owner's best turn.
+    The owners are measured in alternating rounds, because the speed of a shared machine changes. The result
+    is each owner's best round.
     """
     cookies = {owner: sign_in(service, owner) for owner in pages}
     times: dict[int, list[float]] = {owner: [] for owner in pages}
@@ -107,7 +107,7 @@ def find_last_run(service: Service, owner: int) -> int:
 
 
 def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
-    """Create an owner with past runs, and check the report on them; return the owner's ID."""
+    """Create an owner with past runs, and check the report about them; return the owner's ID."""
     owner = service.add_owner(0)
     add_history(service, owner, attempts // runs, runs)
     with service.app.app_context():
@@ -155,7 +155,7 @@ def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
         for key in run_keys(connection, run_ids):
             recount(connection, key)
     with service.app.app_context():
-        roll_up_days(utcnow(), ROLLUP_SECONDS)  # sweeps do the same, but for at most a second each
+        roll_up_days(utcnow(), ROLLUP_SECONDS)  # sweeps do the same for at most a second each
     with service.engine.connect() as connection:
         connection.execute(text(VACUUM))
 

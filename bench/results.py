@@ -10,16 +10,16 @@ from pathlib import Path
 
 from bench.rows import Row
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS_DIR = Path(__file__).parent / "results"
 
 
-def get_machine_facts(postgresql: str) -> dict[str, str]:
-    """Return the details of the machine that affect the figures."""
+def describe_machine(postgresql: str) -> dict[str, str]:
+    """Return the details of the machine that affect the figures; `postgresql` is the server's version."""
     load = os.getloadavg()
     return {
         "processor": _find_processor(),
         "cores": str(os.cpu_count()),
-        "memory": _read_memory(),
+        "memory": _find_memory(),
         "system": platform.platform(),
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
@@ -36,13 +36,13 @@ def _find_processor() -> str:
     return match[1] if match else platform.processor() or platform.machine()
 
 
-def _read_memory() -> str:
+def _find_memory() -> str:
     size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return f"{size / 2**30:.0f} GB"
 
 
 def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
-    """Format the command, the table of rows and the details of the machine."""
+    """Return a Markdown text with the command, a table of the rows and the details of the machine."""
     lines = [
         f"    {command}",
         "",
@@ -59,10 +59,10 @@ def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
 
 
 def write(command: str, machine: dict[str, str], rows: list[Row]) -> Path:
-    """Write both files to bench/results; return the path of the Markdown file."""
-    RESULTS.mkdir(exist_ok=True)
+    """Write a Markdown and a JSON file to bench/results; return the path of the Markdown file."""
+    RESULTS_DIR.mkdir(exist_ok=True)
     finished_at = datetime.now(UTC)
-    path = RESULTS / f"{finished_at:%Y-%m-%d-%H%M%S}.md"
+    path = RESULTS_DIR / f"{finished_at:%Y-%m-%d-%H%M%S}.md"
     path.write_text(to_markdown(command, machine, rows))
     content = {
         "command": command,

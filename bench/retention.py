@@ -61,7 +61,7 @@ SLICE_SECONDS = 20.0
 
 
 class ConcurrentWriter(threading.Thread):
-    """Another user, who writes a row every 20 ms; `durations` lists the seconds that each write took."""
+    """Another user, who writes a row every 20 ms; `durations` contains the seconds of each write."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(daemon=True)

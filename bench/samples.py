@@ -1,9 +1,9 @@
-"""Compare the reports read from sample letters with the expected ones.
+"""Parse sample letters that mail servers returned, and compare the results with tables.
 
-python -m bench.samples FOLDER [TABLE ...]
+    python -m bench.samples FOLDER [TABLE ...]
 
-A table has a tab-separated line per letter and address: file name, address, verdict. An empty address or
-verdict is not compared. Without tables, the results are printed in this form.
+A table has a tab-separated line for each letter and address: file name, address, verdict. An empty address or
+verdict is not compared. Without tables, the results are printed as a table.
 """
 
 import sys
@@ -13,11 +13,11 @@ from pathlib import Path
 from skymailing.returns.reader import read_return
 from skymailing.returns.verdicts import judge
 
-Facts = dict[str, set[tuple[str, str]]]  # (address, verdict) by file
+Results = dict[str, set[tuple[str, str]]]  # (address, verdict) by file name
 
 
-def read_folder(folder: Path) -> Facts:
-    """Read each letter of a folder."""
+def read_folder(folder: Path) -> Results:
+    """Parse each letter in a folder."""
     return {
         path.name: {
             (report.recipient.lower(), judge(report).value) for report in read_return(path.read_bytes())
@@ -26,39 +26,39 @@ def read_folder(folder: Path) -> Facts:
     }
 
 
-def read_table(path: Path) -> Facts:
-    facts: Facts = defaultdict(set)
+def read_table(path: Path) -> Results:
+    results: Results = defaultdict(set)
     for line in path.read_text().splitlines():
         if line and not line.startswith("#"):
             name, address, verdict = (*line.split("\t"), "", "")[:3]
-            facts[name].add((address.lower(), verdict))
-    return facts
+            results[name].add((address.lower(), verdict))
+    return results
 
 
-def compare(found: Facts, known: Facts, position: int) -> None:
-    """Print how many letters have the expected values; position 0 compares addresses, 1 verdicts."""
-    expected = {name: {fact[position] for fact in facts} - {""} for name, facts in known.items()}
+def compare(actual: Results, table: Results, position: int) -> None:
+    """Print how many letters have the expected addresses (position 0) or verdicts (position 1)."""
+    expected = {name: {result[position] for result in results} - {""} for name, results in table.items()}
     expected = {name: values for name, values in expected.items() if values}
     wrong = {
         name: values
         for name, values in expected.items()
-        if {fact[position] for fact in found.get(name, set())} - {""} != values
+        if {result[position] for result in actual.get(name, set())} - {""} != values
     }
     for name, values in wrong.items():
-        print(f"{name}: {sorted(found.get(name, set()))} instead of {sorted(values)}")
+        print(f"{name}: {sorted(actual.get(name, set()))} instead of {sorted(values)}")
     if expected:
         what = ("addresses", "verdicts")[position]
         print(f"{what}: {len(expected) - len(wrong)} of {len(expected)} letters are correct")
 
 
 def main(folder: str, *tables: str) -> None:
-    found = read_folder(Path(folder))
+    actual = read_folder(Path(folder))
     for table in tables:
         for position in (0, 1):
-            compare(found, read_table(Path(table)), position)
+            compare(actual, read_table(Path(table)), position)
     if not tables:
-        for name, facts in found.items():
-            for address, verdict in sorted(facts):
+        for name, results in actual.items():
+            for address, verdict in sorted(results):
                 print(name, address, verdict, sep="\t")
 
 

@@ -1,4 +1,4 @@
-"""Benchmark searches: find clients among a million."""
+"""Benchmark searches among a million clients."""
 
 import time
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ FILL = {
 
 
 def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Build the index of a million clients, then query the first page and the number of matches."""
+    """Index a million clients, then search for the first page and the number of matches."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             owner_id = add_owner_with_clients(service, database)
@@ -82,7 +82,7 @@ def add_owner_with_clients(service: Service, database: str) -> int:
 
 
 def _pick(values: tuple[str, ...], index: str) -> str:
-    """Return an SQL expression for the value at this index, modulo the number of values."""
+    """Return an SQL expression for one of the values: that at `index`, modulo the number of values."""
     cases = " ".join(f"WHEN {number} THEN '{value}'" for number, value in enumerate(values))
     return f"CASE CAST({index} AS BIGINT) % {len(values)} {cases} END"
 
@@ -106,7 +106,7 @@ def analyze(service: Service) -> None:
 
 
 def measure(owner_id: int, words: str) -> float:
-    """Return the shortest of three times to find the first page and the number of clients."""
+    """Find the first page and the number of clients; return the shortest of three times."""
     owner = db.session.get_one(User, owner_id)
     times = []
     for _ in range(3):

@@ -98,7 +98,7 @@ def add_owner_with_clients(service: Service, database: str) -> int:
 
 
 def measure_count(owner_id: int) -> tuple[float, int]:
-    """Return the shortest of three times to count the segment, and the number of its clients."""
+    """Count the segment's clients; return the shortest of three times, and the count."""
     owner = db.session.get_one(User, owner_id)
     condition = compile_segment(CONDITIONS, owner, utcnow())
     statement = select(func.count()).select_from(Client).where(Client.owner_id == owner_id, condition)
@@ -136,7 +136,7 @@ def plan_mailing(service: Service, owner_id: int, conditions: object) -> tuple[f
 
 
 def _remove_letters(service: Service) -> None:
-    """Remove the planned letters at once, so that the next plan starts with an empty table, too."""
+    """Remove the planned letters, so that each plan starts with an empty table."""
     with service.engine.connect() as connection:
         connection.execute(text(EMPTY_DELIVERIES[service.engine.dialect.name]))
 

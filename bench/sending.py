@@ -18,8 +18,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.models import Attempt, DeliveryState, Mailing, MailingState
 
-TIMEOUT = 3600.0  # seconds; a run that takes longer has failed
-WARM_UP = 2_000  # letters after which workers have reached their full number of sessions and window size
+TIMEOUT = 3600.0  # seconds; a run that takes longer is a failure
+WARM_UP = 2_000  # letters with which workers reach their full number of sessions and window size
 
 
 def send(testbed: Testbed, service: Service, count: int) -> float:
@@ -29,7 +29,7 @@ def send(testbed: Testbed, service: Service, count: int) -> float:
 
 
 def send_mailing(testbed: Testbed, service: Service, mailing: int, count: int) -> float:
-    """Send a mailing that has `count` recipients, as `send` does."""
+    """Send an existing mailing with `count` recipients, as `send` does."""
     before = testbed.sink.letters
     start = service.start_mailing(mailing)
     run = service.wait_for_end(mailing, TIMEOUT)
@@ -109,7 +109,7 @@ def growth(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             send(testbed, service, WARM_UP)
             small = [send(testbed, service, few) for _ in range(3)]
             large = send(testbed, service, many)
-            # Repeat afterwards, because the speed of a shared machine changes.
+            # Measured before and after, because the speed of a shared machine changes.
             small += [send(testbed, service, few) for _ in range(3)]
             memory = read_peak_memory(service.worker_pids)
         ratio = statistics.median(small) / large
@@ -132,7 +132,7 @@ def growth(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def planning(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure the time to plan a million recipients; even quick runs do so, because it takes only seconds."""
+    """Measure the time to plan a million recipients, even in quick runs, because it takes only seconds."""
     for database, required, goal in ((POSTGRESQL, 9, 6), (SQLITE, 3, 2)):
         with testbed.service(database) as service:
             mailing = service.add_mailing(service.add_owner(1_000_000), utcnow())

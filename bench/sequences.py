@@ -1,4 +1,4 @@
-"""Benchmark sequences: a million clients of whom all are due, the cost of an idle sweep, and a welcome."""
+"""Benchmark sequences: a million due clients, an idle sweep, and the delay of a welcome letter."""
 
 import resource
 import statistics
@@ -43,7 +43,7 @@ SELECT :sequence, id, 1, 'active', :step, :due, :due FROM clients ORDER BY id
 
 
 def sequences(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure how fast due clients are taken, an idle sweep, and a welcome letter."""
+    """Measure how fast due clients are processed, the cost of an idle sweep, and a welcome letter's delay."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             owner_id = service.add_owner(sizes.many)
@@ -71,7 +71,7 @@ def add_sequence(owner_id: int, trigger: Trigger, form_id: int | None = None) ->
 
 
 def enter_all(service: Service, sequence: Sequence, due_at: datetime) -> None:
-    """Let all clients wait for the first email."""
+    """Enrol all clients, who then wait for the first email."""
     step_id = services.list_all_steps(sequence)[0].id
     values = {"sequence": sequence.id, "step": step_id, "due": due_at}
     db.session.rollback()
@@ -82,7 +82,7 @@ def enter_all(service: Service, sequence: Sequence, due_at: datetime) -> None:
 
 
 def measure_idle(service: Service, owner_id: int, count: int, database: str) -> Row:
-    """Return the cost of a sweep that finds nothing to do, while all clients wait."""
+    """Measure a sweep that finds nothing to do because no client is due yet."""
     enter_all(service, add_sequence(owner_id, Trigger.MANUAL), utcnow() + timedelta(days=9))
     times = []
     for _ in range(SWEEPS):
@@ -102,7 +102,7 @@ def measure_idle(service: Service, owner_id: int, count: int, database: str) -> 
 
 
 def measure_due(service: Service, owner_id: int, count: int, database: str) -> Row:
-    """Return how many due clients a second get their letter planned, and the memory that this takes."""
+    """Measure for how many due clients per second a letter is planned, and the memory that this needs."""
     db.session.execute(text("UPDATE sequences SET state = 'paused'"))
     db.session.commit()
     sequence = add_sequence(owner_id, Trigger.MANUAL)
@@ -127,7 +127,7 @@ def measure_due(service: Service, owner_id: int, count: int, database: str) -> R
 
 
 def measure_welcome(service: Service, owner_id: int, database: str) -> Row:
-    """Return how long after a confirmation the mail server has accepted the welcome letter."""
+    """Measure the time from a confirmation until the mail server has accepted the welcome letter."""
     times = []
     with service.app.app_context():
         form = SignupForm(owner_id=owner_id, name="Form", consent_text="Yes")

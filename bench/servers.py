@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 900
 
 
 def many_servers(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure letters per second and memory when each of a thousand owners has a server."""
+    """Measure letters per second and memory when each of a thousand owners has a mail server."""
     letters = max(1, sizes.letters // OWNERS)
     rates: dict[bool, list[float]] = {False: [], True: []}
     memories: dict[bool, list[float]] = {False: [], True: []}

@@ -40,7 +40,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[1]
 START_SECONDS = 15  # for each worker
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
-# The same statement serves both databases. Each client has a name, so that letters are personalized.
+# The statement works on both databases. Clients have names, so that letters are personalized.
 INSERT_CLIENTS = text(
     """INSERT INTO clients
         (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
@@ -89,7 +89,7 @@ class Service:
         self.app: Flask = create_app(load_config(self.environment))
         with self.app.app_context():
             migrations.upgrade()
-        # This engine is for measurements. In autocommit mode, its reads do not block the workers' writes.
+        # An engine for measurements; in autocommit mode, its reads do not block the workers' writes.
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"],
             isolation_level="AUTOCOMMIT",
@@ -129,14 +129,14 @@ class Service:
         self.engine.dispose()
 
     def pause_workers(self) -> None:
-        """Pause the workers, so that only the caller does any work."""
+        """Pause the scheduler and the workers, so that only the caller uses processor time."""
         self._named["scheduler"].send_signal(signal.SIGSTOP)
-        time.sleep(3)  # until the workers no longer hold any lock
+        time.sleep(3)  # gives the workers time to release their locks
         for worker in self._workers:
             worker.send_signal(signal.SIGSTOP)
 
     def resume_workers(self) -> None:
-        """Let paused processes continue."""
+        """Resume all paused processes."""
         for process in self._named.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -158,7 +158,7 @@ class Service:
         self._workers = [process for name, process in self._named.items() if name.startswith("worker")]
 
     def _spawn(self, name: str, command: list[str], host: int = 0) -> subprocess.Popen[bytes]:
-        """Start a process; each host has a DATA_DIR of its own."""
+        """Start a process; each host has its own DATA_DIR."""
         data_dir = self.directory / f"host-{host}" if host else self.directory
         data_dir.mkdir(exist_ok=True)
         with (self.directory / f"{name}.log").open("ab") as log:
@@ -222,7 +222,7 @@ class Service:
         return owner_id
 
     def skip_indexing(self) -> None:
-        """Keep the workers from indexing the changed clients while something else is measured."""
+        """Prevent workers from indexing changed clients while something else is measured."""
         with Session(self.engine) as session:
             session.execute(text("DELETE FROM clients_to_index"))
 
@@ -244,7 +244,7 @@ class Service:
             return mailing.id
 
     def start_mailing(self, mailing_id: int) -> datetime:
-        """Queue the start of a due mailing, as the service does; return the time of queueing."""
+        """Enqueue the start of a due mailing, as the service does; return the current time."""
         with self.app.app_context():
             now = utcnow()
             queue.enqueue("start_mailing", mailing_id)
@@ -256,7 +256,7 @@ class Service:
             return session.scalar(select(Run).where(Run.mailing_id == mailing_id))
 
     def wait_for_end(self, mailing_id: int, seconds: float) -> Run:
-        """Wait for the end of the mailing's run, and return the run."""
+        """Wait until the mailing's run has ended; return the run."""
 
         def is_over() -> bool:
             run = self.find_run(mailing_id)

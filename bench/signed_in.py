@@ -1,4 +1,4 @@
-"""Benchmark the pages of signed-in users: the CPU time of the web server and the database for each."""
+"""Benchmark the CPU time of the web server and the database for each page of a signed-in user."""
 
 import http.client
 import os
@@ -42,7 +42,7 @@ GOAL_MS = 8.0
 
 
 def signed_in(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Load each page of the example's user repeatedly over one connection."""
+    """Load each page of the demo's user repeatedly over one connection."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service, web_server(service) as port:
             service.pause_workers()
@@ -62,7 +62,7 @@ def signed_in(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def prepare(service: Service) -> tuple[list[str], str]:
-    """Add the example of `flask demo`; return the pages of its user and the session cookie."""
+    """Add the demo data of `flask demo`; return its user's pages and a session cookie."""
     with service.app.app_context():
         logins = build.list_logins(service.app.config["SECRET_KEY"])
         build.fill(logins, build.hash_passwords(logins), utcnow())
@@ -79,7 +79,7 @@ def prepare(service: Service) -> tuple[list[str], str]:
 
 
 def measure(connection: http.client.HTTPConnection, path: str, cookie: str) -> float:
-    """Return the CPU time of all processes that this one has started, in milliseconds per request."""
+    """Return the CPU time per request, in milliseconds, of all processes that this process has started."""
     for _ in range(WARM_UP):
         request(connection, path, cookie)
     started = list_tree(os.getpid())[1:]

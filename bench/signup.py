@@ -21,11 +21,11 @@ from skymailing.models import LetterState, OutboxLetter, SignupForm
 from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 from skymailing.signup.stamps import make_step_stamp
 
-OWNERS, FORMS = 5, 10  # so many that no form counts as attacked
+OWNERS, FORMS = 5, 10  # enough that the requests to a form do not look like an attack
 SUBMITTED = 1_500
 TIMED_REQUESTS = 12  # requests whose letters are timed
-MAILING = 40_000  # letters that the same owner is sending at that time
-DEADLINE = 60.0  # seconds until all letters must have left
+MAILING = 40_000  # letters of the same owner's mailing at that time
+DEADLINE = 60.0  # seconds within which all letters must be sent
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "bench"}
 
 
@@ -39,7 +39,7 @@ class Submission:
 
 
 def signup(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure the cached page, then submitted forms, then how long a letter takes during a mailing."""
+    """Measure the cached page, submitted forms, and the delay of a confirmation letter during a mailing."""
     yield from compare_pages(testbed, sizes)
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
@@ -104,7 +104,7 @@ def make_submission(service: Service, form: SignupForm, name: str, number: int) 
 
 
 def submit_all(port: int, submissions: Sequence[Submission], connections: int) -> float:
-    """Send all requests over several connections; return the time in seconds. Raises MeasurementFailed."""
+    """Send all requests over several connections; return the time in seconds or raise MeasurementFailed."""
 
     def submit_part(part: Sequence[Submission]) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -128,7 +128,7 @@ def submit_all(port: int, submissions: Sequence[Submission], connections: int) -
 
 
 def measure_submissions(service: Service, forms: list[SignupForm], port: int, database: str) -> Row:
-    """Measure requests per second while two workers send the letters; each request must cause one letter."""
+    """Measure requests per second while two workers send the letters, exactly one for each request."""
     submissions = [
         make_submission(service, forms[number % FORMS], "person", number) for number in range(SUBMITTED)
     ]

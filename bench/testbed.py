@@ -15,7 +15,7 @@ POSTGRESQL, SQLITE = "PostgreSQL", "SQLite"
 
 
 class Testbed:
-    """A context manager with the servers that measurements share."""
+    """A context manager that provides the shared servers."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -43,7 +43,7 @@ class Testbed:
     def service(
         self, database: str, mail_port: int | None = None, workers: int = 2, hosts: int = 1
     ) -> Iterator[Service]:
-        """Run a new installation with an empty database; each host has a DATA_DIR of its own."""
+        """Run a new installation with an empty database; each host has its own DATA_DIR."""
         name = f"service-{next(self._numbers)}"
         directory = self.directory / name
         if database == POSTGRESQL:

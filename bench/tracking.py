@@ -1,4 +1,4 @@
-"""Benchmark clicks: the redirect compared with a bare Flask route, and adding noted hits to the counts."""
+"""Benchmark clicks: the redirect compared with a bare Flask route, and the processing of noted hits."""
 
 import random
 import statistics
@@ -30,7 +30,7 @@ DEVICES = tuple(Device)
 
 
 def clicks(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Follow a link repeatedly, and add 100,000 hits to the counts on both databases."""
+    """Measure the redirect, and the processing of 100,000 hits on both databases."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             run = plan_letters(service)
@@ -85,7 +85,7 @@ def measure_redirect(service: Service, run: Run, sizes: Sizes) -> Row:
 
 
 def measure_fold(service: Service, run: Run, database: str) -> Row:
-    """Note hits on random letters, and add them to the counts."""
+    """Note hits on random letters, and measure how fast they are added to the counts."""
     with Session(service.engine) as session:
         letters = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id)).all()
     chance = random.Random(7)

@@ -20,10 +20,10 @@ from skymailing.clock import utcnow
 from skymailing.models import ApiKey, Attempt, DeliveryState, KeyKind, Mailing, Run, RunState
 
 KEY = "sky_live_" + "0" * 27
-MAILING = 200_000  # letters of another owner that are being sent in the meantime
+MAILING = 200_000  # letters of another owner's mailing at that time
 TIMED, PAUSE = 30, 0.4  # letters sent during the mailing, and seconds between them
 BURST = 300  # requests over one connection, one letter each
-DEADLINE = 60.0  # seconds until all letters must have left
+DEADLINE = 60.0  # seconds within which all letters must be sent
 LETTER = {"subject": "Заказ {{ order.id }}", "body": "Сумма: {{ order.total }}\n", "format": "markdown"}
 
 
@@ -40,7 +40,7 @@ def letters(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:  # noqa: ARG001 - 
 
 
 def add_owner_with_key(service: Service) -> int:
-    """Add an owner with a live key."""
+    """Add an owner with an API key that is not a test key."""
     owner_id = service.add_owner(1)
     with Session(service.engine) as session:
         session.add(
@@ -63,7 +63,7 @@ def measure_delays(service: Service, owner_id: int, port: int, database: str) ->
     large = service.add_mailing(service.add_owner(MAILING), utcnow())
     service.start_mailing(large)
     service.wait_until(lambda: count_sent(service, large) >= WARM_UP, "the large mailing to start", 120)
-    post(port, 2)  # so that the content is compiled and the sessions are open
+    post(port, 2)  # compiles the content and opens the sessions
     time.sleep(1)
     sent_at: dict[int, datetime] = {}
     for _ in range(TIMED):
@@ -92,7 +92,7 @@ def measure_delays(service: Service, owner_id: int, port: int, database: str) ->
 
 
 def measure_requests(service: Service, owner_id: int, port: int, database: str) -> Row:
-    """Send letters as fast as one connection allows, and wait until all have left."""
+    """Send letters as fast as one connection allows, and wait until all have been sent."""
     started = time.perf_counter()
     post(port, BURST)
     accepted = time.perf_counter() - started

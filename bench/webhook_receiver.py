@@ -1,4 +1,4 @@
-"""Run a receiver of webhooks in its own process: python -m bench.webhook_receiver CERTIFICATE."""
+"""Run a webhook receiver: python -m bench.webhook_receiver CERTIFICATE."""
 
 import ssl
 import sys
@@ -8,7 +8,7 @@ from tests.webhooks.receiver import Receiver
 
 
 def main() -> None:
-    """Print the port, then accept every call until the process is ended."""
+    """Print the port, then accept calls until the process is terminated."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(sys.argv[1])
     with Receiver(context, keeps_requests=False) as receiver:

@@ -1,4 +1,4 @@
-"""Benchmark webhooks: calls per second to a fast receiver, and what recording events costs."""
+"""Benchmark webhooks: calls per second to a fast receiver, and the cost of recording events."""
 
 import os
 import statistics
@@ -46,7 +46,7 @@ class Owners:
 
 
 def webhooks(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Send calls to one endpoint, then to twenty of ten owners."""
+    """Measure calls to one endpoint, then to twenty endpoints of ten owners."""
     with receiver(testbed.directory) as port:
         for database in (POSTGRESQL, SQLITE):
             for owners in (Owners(1, 1), Owners(10, 2)):
@@ -125,7 +125,7 @@ def check_delivered() -> None:
 
 
 def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Compare the letters per second of mailings alone and while calls of webhooks are waiting, in turns."""
+    """Compare mailings' letters per second with and without waiting webhook calls, in alternating rounds."""
     with receiver(testbed.directory) as port:
         for database in (POSTGRESQL, SQLITE):
             alone, beside, remaining = [], [], []

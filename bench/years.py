@@ -1,4 +1,4 @@
-"""Benchmark pages and downloads in a database of years, compared with those in a small database."""
+"""Benchmark pages and downloads with years of data, compared with a small database."""
 
 import http.client
 import time
@@ -21,7 +21,7 @@ WARM_UP, SECONDS, TURNS = 0.2, 1.0, 2
 MAX_PAGE_MS, MAX_RATIO = 100, 1.5
 MAX_FIRST_ROWS_SECONDS = 1.0
 DOWNLOAD_SECONDS = 6.0
-# {last} is the number of the first owner's last client; the mailing and the run are that owner's largest.
+# {last} is the number of the first owner's last client; the mailing and the run are the largest ones.
 PAGES = {
     "home page": "/",
     **{
@@ -80,7 +80,7 @@ class Site:
         return load(self.port, path, SECONDS, 1, cookie)["median_ms"]
 
     def download(self, path: str) -> tuple[float, float]:
-        """Begin a download; return the seconds to its first rows, and the rows per second."""
+        """Begin a download; return the seconds until its first rows, and the rows per second."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         start = time.perf_counter()
         connection.request("GET", path.format(**self.values), headers={"Cookie": self.cookies[OWNER]})
@@ -97,7 +97,7 @@ class Site:
 
 
 def years(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Fill a small database and one of years, and compare all pages and downloads."""
+    """Compare all pages and downloads in a small database and in one with years of data."""
     for database in (POSTGRESQL, SQLITE):
         deliveries = sizes.years // (SQLITE_SHARE if database == SQLITE else 1)
         with ExitStack() as stack:
@@ -110,7 +110,7 @@ def years(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 @contextmanager
 def open_site(testbed: Testbed, database: str, history: History) -> Iterator[Site]:
-    """Run a service with this history and without workers, and its web server."""
+    """Run a service with this history and its web server, with paused workers."""
     with testbed.service(database) as service:
         service.pause_workers()
         seconds = fill(service, history)
@@ -120,7 +120,7 @@ def open_site(testbed: Testbed, database: str, history: History) -> Iterator[Sit
 
 
 def fill_in(history: History) -> dict[str, object]:
-    """Return the values in the addresses of pages."""
+    """Return the values for the placeholders in the pages' URLs."""
     today = utcnow().date()
     return {
         "last": history.clients,
@@ -134,7 +134,7 @@ def fill_in(history: History) -> dict[str, object]:
 
 
 def compare(small: Site, large: Site, which: str) -> Iterator[Row]:
-    """Compare all pages, in alternating turns, and downloads."""
+    """Compare all pages, in alternating rounds, and all downloads."""
     pages = {OWNER: PAGES, ADMIN: PANEL_PAGES}
     for user, name, path in ((user, *page) for user, own in pages.items() for page in own.items()):
         times = [[site.measure(user, path) for site in (small, large)] for _turn in range(TURNS)]

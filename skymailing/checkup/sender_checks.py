@@ -36,7 +36,7 @@ def check_free_mail(source: Source) -> Result | None:
 
 
 def check_ownership(source: Source) -> Result | None:
-    """Find domains whose proof has disappeared: their senders stop working within days."""
+    """Find verified domains whose record is missing: their senders stop working within days."""
     if source.domain is None:
         return None
     return warn(host=source.host, id=source.domain_id) if source.domain.missing_since else PASSED

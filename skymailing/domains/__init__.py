@@ -1,1 +1,1 @@
-"""Domains that owners send from: their proof, checks and signatures, based on DNS records."""
+"""Domains that owners send from: verification, daily checks and signatures, based on DNS records."""

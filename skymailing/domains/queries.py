@@ -34,13 +34,13 @@ def is_signed(domains: Sequence[SendingDomain], address_key: str) -> bool:
     )
 
 
-def is_proven(owner_id: int, address_key: str) -> bool:
-    """Return whether the owner has proven ownership of the address's domain, which confirms the address."""
+def is_domain_verified(owner_id: int, address_key: str) -> bool:
+    """Return whether the owner has verified the address's domain, which confirms the address."""
     return find_covering(list_domains(owner_id), address_key) is not None
 
 
 def count_dependent_senders(domain: SendingDomain) -> int:
-    """Return how many senders are confirmed only because the ownership of this domain is proven."""
+    """Return how many senders are confirmed only because this domain is verified."""
     condition = (Sender.owner_id == domain.owner_id) & Sender.is_confirmed_by_domain
     keys = db.session.scalars(select(Sender.address_key).where(condition)).all()
     others = [other for other in list_domains(domain.owner_id) if other.id != domain.id]

@@ -35,7 +35,7 @@ class Finding:
 
 
 def list_records(domain: SendingDomain) -> list[DnsRecord]:
-    """Return the records that the domain needs: proof, signature by the newest key, policy."""
+    """Return the records that the domain needs: ownership, the newest signing key, policy."""
     records = [DnsRecord(Purpose.OWNERSHIP, f"_skymailing.{domain.name}", f"skymailing={domain.token}")]
     if domain.is_signed and domain.keys:
         key = domain.keys[-1]

@@ -10,7 +10,7 @@ from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.delivery.routing.freemail import find_provider
 from skymailing.domains.keys import add_key
-from skymailing.domains.proof import withdraw_proof
+from skymailing.domains.verification import revoke_verification
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, SendingDomain, User
@@ -67,16 +67,16 @@ def choose_signing(domain: SendingDomain, is_signed: bool, now: datetime) -> Non
 
 
 def delete_domain(domain: SendingDomain, actor: Actor) -> None:
-    """Delete a domain with its keys; senders confirmed only by it have to confirm their own addresses."""
+    """Delete a domain with its keys; senders confirmed only by it must confirm their addresses by email."""
     lock(domain)
-    withdraw_proof(domain)
+    revoke_verification(domain)
     audit.record(AuditAction.DOMAIN_DELETED, actor, domain)
     db.session.delete(domain)
     db.session.flush()
 
 
 def lock(domain: SendingDomain) -> None:
-    """Lock a domain until the transaction ends, and read it again; raises DomainError if it was deleted."""
+    """Lock a domain until the transaction ends, and refresh it; raises DomainError if it was deleted."""
     try:
         db.session.refresh(domain, with_for_update={"of": SendingDomain})
     except InvalidRequestError as error:

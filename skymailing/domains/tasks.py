@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, or_, select
 
-from skymailing.domains.proof import record_findings
 from skymailing.domains.records import ask_dns, list_records
+from skymailing.domains.verification import record_findings
 from skymailing.extensions import db
 from skymailing.models import SendingDomain
 

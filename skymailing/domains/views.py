@@ -13,9 +13,9 @@ from skymailing.clock import utcnow
 from skymailing.domains import services
 from skymailing.domains.forms import DomainForm, SigningForm
 from skymailing.domains.probes import describe_probe, request_probe
-from skymailing.domains.proof import TAKEN_ANSWER
 from skymailing.domains.queries import count_dependent_senders
 from skymailing.domains.records import DnsRecord, Purpose, list_records
+from skymailing.domains.verification import TAKEN_ANSWER
 from skymailing.extensions import db
 from skymailing.models import RecordState, SendingDomain
 from skymailing.outbox.probes import find_probe_mailbox

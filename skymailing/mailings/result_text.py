@@ -12,7 +12,7 @@ from skymailing.mailings.comparison import Comparison, compare
 from skymailing.mailings.queries import Ledger
 from skymailing.mailings.results import RETURNED, Cause
 from skymailing.models import Attempt, DeliveryState, Outcome
-from skymailing.web.money import money
+from skymailing.web.money import format_money
 
 CAUSE_TEXTS: dict[str, Any] = {
     RefusalReason.NO_ADDRESS: lazy_gettext("address does not exist"),
@@ -89,7 +89,7 @@ def describe_comparison(comparison: Comparison) -> ComparisonText:
 
 
 def _format(value: float, currency: str) -> str:
-    return money(round(value), currency) if currency else _format_percent(value)
+    return format_money(round(value), currency) if currency else _format_percent(value)
 
 
 def explain_cause(cause: Cause) -> str:

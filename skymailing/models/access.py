@@ -21,7 +21,7 @@ class UserSession(Model):
     key: Mapped[str] = mapped_column(String(32), unique=True)
     # Browser and operating system; the User-Agent header itself is not stored.
     device: Mapped[str] = mapped_column(String(100), default="")
-    # The network, not the exact address.
+    # The IP address's network, not the exact address.
     address: Mapped[str] = mapped_column(String(45), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
@@ -55,12 +55,12 @@ class Passkey(Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     public_key: Mapped[bytes] = mapped_column(LargeBinary)
-    # How often the authenticator has signed, if it counts: a copied key would fall behind.
+    # The authenticator's counter of signatures, if it has one; a copy of the key would fall behind.
     sign_count: Mapped[int] = mapped_column(BigInteger, default=0)
     name: Mapped[str] = mapped_column(String(60))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When the challenge of the last sign-in was made: it and older ones are used up.
+    # When the challenge of the last sign-in was created; it and older challenges are no longer valid.
     challenged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
@@ -73,7 +73,7 @@ class UserIdentity(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     issuer: Mapped[str] = mapped_column(String(255))
-    # The provider's permanent ID of the person; addresses change hands.
+    # The provider's permanent ID for the person; an email address may pass to another person.
     subject: Mapped[str] = mapped_column(String(255))
     email: Mapped[str] = mapped_column(String(254))  # shown on the page only
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

@@ -1,4 +1,4 @@
-"""Models for programs' access: API keys, and the responses to requests that a program may repeat."""
+"""Models for API access: keys, and stored responses to requests that may be repeated."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from skymailing.models.user import User
 
 class KeyKind(StrEnum):
     LIVE = "live"
-    TEST = "test"  # its mailings and letters are caught instead of sent
+    TEST = "test"  # letters and mailings added with the key are caught instead of sent
 
 
 class ApiKey(Model):
@@ -26,9 +26,9 @@ class ApiKey(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(100))
     kind: Mapped[KeyKind] = mapped_column(enum_column(KeyKind, "kind"), default=KeyKind.LIVE)
-    # The first characters of the key, by which its owner recognizes it.
+    # The first characters of the key, so that its owner can recognize it.
     prefix: Mapped[str] = mapped_column(String(20))
-    # SHA-256. Only passwords need a slow hash: a key has 160 random bits.
+    # SHA-256. Unlike passwords, keys need no slow hash, because they have 160 random bits.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     # Values of `api.scopes.Scope`; empty: all, including those of later versions.
     scopes: Mapped[list[str]] = mapped_column(JsonObject, default=list)
@@ -54,7 +54,7 @@ class IdempotentRequest(Model):
     # SHA-256 of method, path, query and body: the same key cannot be used for another request.
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
-    # The end of the time to process the request; after a crash, a repeated request takes over then.
+    # When a repeated request may take over, in case the process that handles this one has crashed.
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The response, stored in the transaction of the change; NULL while the request is being processed.
     status: Mapped[int | None] = mapped_column(SmallInteger)

@@ -14,7 +14,7 @@ ARCHIVE_SLUG_MAX_LENGTH = 120
 
 
 class Archive(Timestamps, Model):
-    """An owner's archive and its URL; it exists once something has been published."""
+    """An owner's archive and its URL, created when the first letter is published."""
 
     __tablename__ = "archives"
 
@@ -25,7 +25,7 @@ class Archive(Timestamps, Model):
 
 
 class ArchiveEntry(Timestamps, Model):
-    """A published letter: what one run sent, rendered once without any client's data."""
+    """A published letter: the content of a run, rendered without any client's data."""
 
     __tablename__ = "archive_entries"
 
@@ -37,10 +37,9 @@ class ArchiveEntry(Timestamps, Model):
     title: Mapped[str] = mapped_column(String(500))
     # The beginning of the text, for lists and previews.
     summary: Mapped[str] = mapped_column(String(500), default="")
-    # The whole page, stored so that no visitor's request renders a template, and so that retention may
-    # remove the run's text.
+    # The whole page, so that visitors' requests render no letter and retention can remove the run's text.
     html: Mapped[str] = mapped_column(Text, deferred=True)
-    # Whether search engines may list it.
+    # Whether search engines may index the page.
     is_indexed: Mapped[bool] = mapped_column(default=False, server_default=false())
     sent_at: Mapped[datetime] = mapped_column(UTCDateTime)  # when the run started
 

@@ -26,7 +26,7 @@ class Article(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
-    # The language of the text; empty for articles that an earlier release has created.
+    # The language of the text; empty for articles from earlier versions.
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # The image's file name under DATA_DIR/media, and its alternative text.
     image: Mapped[str] = mapped_column(String(255), default="")
@@ -49,11 +49,11 @@ class ArticleDraft(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     author_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # None for an article that was never saved.
+    # NULL for an article that has never been saved.
     article_id: Mapped[int | None] = mapped_column(ForeignKey("articles.id", ondelete="CASCADE"), index=True)
-    # The fields of the form as they were typed.
+    # The values of the form's fields.
     fields: Mapped[dict[str, Any]] = mapped_column(JsonObject)
-    # The article's last change before it was opened, as in the form.
+    # When the article was last changed before its form was opened; a field of the form.
     seen: Mapped[str] = mapped_column(String(40), default="")
     # Incremented with every save of the draft, so that two open windows detect each other's changes.
     revision: Mapped[int] = mapped_column(default=1)
@@ -62,7 +62,7 @@ class ArticleDraft(Model):
 
     __table_args__ = (
         Index(None, "author_id", "id"),
-        # For deleting drafts that were discarded, or have not been changed for long.
+        # For the deletion of discarded drafts, and of drafts that have not been changed for a long time.
         Index(None, "saved_at"),
         Index(None, "discarded_at"),
         # One active draft per author and article.
@@ -78,7 +78,7 @@ class ArticleDraft(Model):
 
 
 class ViewFold(Model):
-    """A batch of counted views that was added to the articles; the row prevents adding it twice."""
+    """A batch of views that has been added to the articles' counts; the row prevents adding it twice."""
 
     __tablename__ = "view_folds"
 

@@ -103,10 +103,10 @@ def text_column(enum: type[StrEnum]) -> Enum:
 
 
 class AuditEntry(Model):
-    """One entry of the audit log; written once, never changed.
+    """An entry of the audit log, which is never changed.
 
-    Names are copied, not referenced, so that the entry outlives the people and objects that it is
-    about. The guards below and database triggers reject changes outside `audit.allow_changes`.
+    Names are copied, so that the entry remains meaningful when the people and objects are deleted. The guards
+    below and database triggers reject changes outside `audit.allow_changes`.
     """
 
     __tablename__ = "audit_entries"
@@ -123,7 +123,7 @@ class AuditEntry(Model):
     target_id: Mapped[int | None] = mapped_column(BigInteger)
     target: Mapped[str] = mapped_column(String(320), default="")
     reason: Mapped[str] = mapped_column(String(500), default="")
-    # How many clients an action on many of them affected.
+    # The number of clients affected by an action on many clients.
     count: Mapped[int | None]
 
     __table_args__ = (
@@ -139,7 +139,7 @@ class AuditEntry(Model):
 
 
 class AuditPermit(Model):
-    """A row that lets its own transaction change entries: the triggers allow it while they see such a row."""
+    """A row that lets its own transaction change entries: the triggers allow changes while they see it."""
 
     __tablename__ = "audit_permits"
 
@@ -147,7 +147,7 @@ class AuditPermit(Model):
 
 
 class AppendOnly(SkyMailingError):
-    """Raised on an attempt to change or delete an entry of the audit log."""
+    """An entry of the audit log was about to be changed or deleted."""
 
 
 @event.listens_for(AuditEntry, "before_update")

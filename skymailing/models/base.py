@@ -9,7 +9,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import Base, db
 from skymailing.models.types import UTCDateTime
 
-# Flask-SQLAlchemy creates its base class at run time, which a type checker cannot follow.
+# Flask-SQLAlchemy creates its base class at run time, so type checkers do not see it.
 if TYPE_CHECKING:
     Model = Base
 else:

@@ -17,26 +17,26 @@ class Brand(Timestamps, Model):
     __tablename__ = "brands"
 
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    # Empty: the name in the owner's profile.
+    # If empty, the name in the owner's profile is shown.
     name: Mapped[str] = mapped_column(String(BRAND_NAME_MAX_LENGTH), default="", server_default="")
-    # The page to which the name and the logo link; empty: no link.
+    # The page that the name and the logo link to, if any.
     website: Mapped[str] = mapped_column(String(500), default="", server_default="")
     # "#rrggbb" in lowercase; empty: the service's colour.
     color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     # One of `composition.fonts`; empty: the service's font.
     font: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    # Colours like `color`; empty: derived from it and from the background.
+    # Colours in the same format; if empty, derived from `color` and the background.
     text_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     link_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     button_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     background_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     # The postal address below letters; may have several lines.
     address: Mapped[str] = mapped_column(String(ADDRESS_MAX_LENGTH), default="", server_default="")
-    # URLs of pages in social networks, one in each line.
+    # URLs of pages in social networks, one per line.
     links: Mapped[str] = mapped_column(String(LINKS_MAX_LENGTH), default="", server_default="")
     # A file name of `web.images`; its key is random, so a new logo has a new URL. Empty: no logo.
     logo_name: Mapped[str] = mapped_column(String(60), default="", server_default="", index=True)
-    # Stored in the database, so that backups and several web hosts need no shared folder.
+    # Stored in the database, so that backups contain it and several web hosts need no shared folder.
     logo: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
     owner: Mapped[User] = relationship()

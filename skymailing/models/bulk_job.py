@@ -50,21 +50,21 @@ IS_UNFINISHED = text("state IN ('pending', 'running', 'undoing')")
 
 
 class BulkJob(Timestamps, Model):
-    """An action on many clients, or its undo, and its progress."""
+    """An action on many clients, or the undo of one, with its progress."""
 
     __tablename__ = "bulk_jobs"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     action: Mapped[BulkAction] = mapped_column(text_column(BulkAction))
-    # The tag that is added or removed, and its name at that time; NULL if it has been deleted since.
+    # The tag to add or remove, or NULL if it has been deleted since, and its name at the start.
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
     tag: Mapped[str] = mapped_column(String(TAG_MAX_LENGTH), default="")
     state: Mapped[BulkState] = mapped_column(enum_column(BulkState, "state"), default=BulkState.PENDING)
-    # Clients processed so far, and in total; an undo counts again from 0.
+    # The number of clients processed so far, which an undo counts from 0 again, and their total number.
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int]
-    # Clients that have been changed, which an undo changes back.
+    # The number of clients that have been changed, and that an undo would restore.
     changed: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(64), default="")  # a code of `web.error_texts`
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -85,7 +85,7 @@ class BulkJob(Timestamps, Model):
 class BulkChunk(Model):
     """A part of a job's clients, which one transaction changes.
 
-    The chosen clients are stored when the job is created, so no later change adds to them.
+    The clients are stored when the job is created, so clients that match later are not affected.
     """
 
     __tablename__ = "bulk_chunks"
@@ -93,5 +93,5 @@ class BulkChunk(Model):
     job_id: Mapped[int] = mapped_column(ForeignKey("bulk_jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     is_done: Mapped[bool] = mapped_column(default=False)
-    # The IDs of the chosen clients; once done, the data that an undo needs, one item per changed client.
+    # The IDs of the clients; after the change, the data to undo it, with one item per changed client.
     content: Mapped[list[Any]] = mapped_column(JsonObject)

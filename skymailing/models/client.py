@@ -31,14 +31,14 @@ class Origin(StrEnum):
     HAND = "hand"
     IMPORT = "import"
     FORM = "form"
-    PROGRAM = "program"  # through the API
+    PROGRAM = "program"  # by a program, through the API
 
 
 class Client(Timestamps, Model):
     """A contact in a user's address book.
 
-    The table has triggers that fill `clients_to_index`. A migration that rebuilds it on SQLite must create
-    them again.
+    Triggers of this table fill `clients_to_index`. A migration that rebuilds the table on SQLite must
+    recreate them.
     """
 
     __tablename__ = "clients"
@@ -51,12 +51,12 @@ class Client(Timestamps, Model):
     email_key: Mapped[str] = mapped_column(String(320))
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
-    # The name of an IANA zone; empty: that of the owner.
+    # The name of an IANA zone; if empty, the owner's zone applies.
     timezone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     # Text values of custom fields by attribute name; {{ client.<name> }} in letters.
     attributes: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
-    # How the client was added, an Origin, and the ID of the import or form, which may be gone by now. NULL:
-    # unknown, because an earlier version added the client.
+    # How the client was added (Origin), and the ID of the import or form, which may have been deleted since.
+    # NULL if an earlier version added the client.
     origin: Mapped[str | None] = mapped_column(String(16))
     origin_id: Mapped[int | None]
 
@@ -67,7 +67,7 @@ class Client(Timestamps, Model):
         # One index for each sort order of the paginated list.
         Index(None, "owner_id", "id"),
         Index(None, "owner_id", "full_name", "id"),
-        # For the list of an owner's zones; most clients have none.
+        # To list the time zones of an owner's clients; most clients have none.
         Index(
             "ix_clients_timezone",
             "owner_id",
@@ -98,9 +98,9 @@ class ClientNote(Model):
 
 
 class ClientToIndex(Model):
-    """A note that a client was added, changed or deleted since the search index was updated.
+    """A marker for a client that was added, changed or deleted since the search index was updated.
 
-    A client may have several notes, so that a writer never waits for the job that removes them.
+    A client may have several, so that a writer never waits for the job that removes them.
     """
 
     __tablename__ = "clients_to_index"
@@ -113,14 +113,14 @@ class ClientToIndex(Model):
 class AttributeName(Model):
     """The name of an attribute that some of an owner's clients have, or have had until recently.
 
-    The job that updates the search index adds names, so that exports need not look for them in all clients.
+    The job that updates the search index adds names, so that exports need not search all clients for them.
     """
 
     __tablename__ = "attribute_names"
 
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(Text, primary_key=True)
-    # When a client was last known to have it.
+    # When a client was last found to have the attribute.
     checked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow, index=True)
 
 
@@ -150,7 +150,7 @@ class ClientImport(Timestamps, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
-    # Stored here so that a worker on another host can read it; cleared when the import ends.
+    # The file, stored here so that a worker on any host can read it; removed when the import ends.
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     # The column names of the file, repeated in the download of rejected rows.
     headers: Mapped[list[str]] = mapped_column(JsonObject, default=list)
@@ -173,7 +173,7 @@ class ClientImport(Timestamps, Model):
 
 
 class ClientUpload(Model):
-    """An uploaded file whose owner has not confirmed yet what its columns mean."""
+    """An uploaded file whose owner has not confirmed the column mapping yet."""
 
     __tablename__ = "client_uploads"
 
@@ -187,7 +187,7 @@ class ClientUpload(Model):
 
 
 class ImportRejection(Model):
-    """A rejected row of an import, and why."""
+    """A rejected row of an import, and the reason."""
 
     __tablename__ = "import_rejections"
 

@@ -1,4 +1,4 @@
-"""Models for what people agreed to. Consents are only added, and outlive their clients as proof."""
+"""Models for consents, which are never changed and outlive their clients as evidence."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,8 +17,8 @@ WAS_CHANGED = text("previous_key <> ''")
 class ConsentKind(StrEnum):
     ASKED = "asked"  # submitted a sign-up form
     CONFIRMED = "confirmed"  # followed the link in the confirmation letter
-    IMPORTED = "imported"  # as the owner stated when importing
-    CHANGED = "changed"  # the owner replaced the client's address
+    IMPORTED = "imported"  # the owner stated the consent when importing
+    CHANGED = "changed"  # the owner changed the client's address
     WITHDRAWN = "withdrawn"  # unsubscribed
     RESUMED = "resumed"  # undid unsubscribing
     OBJECTED = "objected"  # reported a letter as spam
@@ -30,7 +30,7 @@ class ConsentPurpose(StrEnum):
 
 
 class ConsentText(Model):
-    """The text with which an owner described a consent, stored once."""
+    """A consent's wording, stored once for all consents that share it."""
 
     __tablename__ = "consent_texts"
 
@@ -44,7 +44,7 @@ class ConsentText(Model):
 
 
 class Consent(Model):
-    """A record of when and how the person with an address agreed to something, or withdrew that consent."""
+    """A record of when and how a person agreed to something, or withdrew that consent."""
 
     __tablename__ = "consents"
 
@@ -59,9 +59,9 @@ class Consent(Model):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45), default="")
     agent: Mapped[str] = mapped_column(String(300), default="", server_default="")  # the browser
-    # The sign-up form. No foreign key: the proof outlives the form, whose ID is never reused.
+    # The sign-up form. No foreign key, because the consent outlives the form, whose ID is never reused.
     form_id: Mapped[int | None]
-    # If the owner changed the address: the earlier one.
+    # The earlier address, if the owner changed it.
     previous_key: Mapped[str] = mapped_column(String(320), default="", server_default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
@@ -72,7 +72,7 @@ class Consent(Model):
 
     __table_args__ = (
         Index(None, "owner_id", "email_key"),
-        # For finding a client by an address that the owner has replaced.
+        # To find a client by an earlier address.
         Index(
             "ix_consents_changed",
             *("owner_id", "previous_key"),

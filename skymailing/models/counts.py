@@ -1,7 +1,7 @@
-"""Models for delivery and attempt counts, kept up to date so that no page has to count the rows.
+"""Models for counts of deliveries and attempts, so that pages need not count rows.
 
-`skymailing.delivery.ledger.run_counts` writes the counts of runs, in the transactions that change
-the ledger; `skymailing.reports.daily_rollup` adds them up by day.
+`skymailing.delivery.ledger.run_counts` updates the counts of runs in the transactions that change the ledger;
+`skymailing.reports.daily_rollup` adds them up by day.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from skymailing.models.types import BigId, UTCDateTime, enum_column
 
 
 class ReportedCounts:
-    """The counts that reports show: one column each in intervals and in report days."""
+    """The counts that reports show, each of which is a column of intervals and of report days."""
 
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
     sent: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -28,25 +28,25 @@ class ReportedCounts:
     # Sent letters that were returned, and those that were reported as spam, counted when that happened.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Letters in which a person followed a link, counted when the first click was added to the counts.
+    # Letters in which a person followed a link, counted when the first click was processed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Letters whose recipients unsubscribed through a link, from the topic or from everything, counted when
-    # that happened.
+    # Letters through which recipients unsubscribed, from the topic or from everything, counted when that
+    # happened.
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
-# The names of these columns, for code that reads or adds up all of them.
+# The names of these columns, for code that handles all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
-# The counts that change, outside the ledger, after a letter was sent.
+# The counts that change after a letter was sent, without a change of the ledger.
 LATER_COUNTS = ("returned", "complaints", "clicked", "unsubscribed")
 
 
 class RunInterval(ReportedCounts, Model):
-    """The counts of a run in one interval, which is a second long at first and 15 minutes long later.
+    """The counts of a run in one interval: a second at the beginning of the run, 15 minutes later.
 
-    The sums over its intervals are the current counts of the run. A delivery is counted in the
-    interval in which it entered its state; `deferred` is the number that became deferred in the interval
-    minus the number that left that state.
+    The sums of a run's intervals are its current counts. A delivery is counted in the interval in which it
+    entered its state; `deferred` is the number of deliveries that entered that state minus the number that
+    left it.
     """
 
     __tablename__ = "run_intervals"
@@ -59,7 +59,7 @@ class RunInterval(ReportedCounts, Model):
     # Seconds from the start of the run to the start of the interval.
     elapsed: Mapped[int]
     deferred: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Whether it has changed since its day was added up; a database trigger sets it on every change.
+    # Whether the interval has changed since its day was added up; a database trigger sets this.
     is_fresh: Mapped[bool] = mapped_column(server_default=true())
 
     __table_args__ = (
@@ -87,7 +87,7 @@ class RunAnswer(Model):
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
-    # A hash of the outcome, code and words, which together are too long for a key.
+    # A hash of outcome, code and words, which are too long for a primary key.
     fingerprint: Mapped[str] = mapped_column(String(32), primary_key=True)
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
@@ -115,8 +115,8 @@ class RunDomain(Model):
 class ReportDay(ReportedCounts, Model):
     """The sums of a day's intervals and replies, for one mailing or for all mailings of an owner.
 
-    Days begin and end in the owner's time zone. The sums are valid while none of the day's intervals
-    is fresh, and each interval that is not fresh lies in exactly one day of the row for all mailings.
+    Days begin and end in the owner's time zone. The sums are valid while none of the day's intervals is
+    fresh. Each interval that is not fresh is part of exactly one day of the owner's rows for all mailings.
     """
 
     __tablename__ = "report_days"
@@ -127,9 +127,9 @@ class ReportDay(ReportedCounts, Model):
     mailing_id: Mapped[int]
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # Letters of runs that count clicks: sent less returned. NULL if an earlier version added up the day.
+    # Sent minus returned letters of runs that count clicks. NULL if an earlier version added up the day.
     tracked: Mapped[int | None] = mapped_column(BigInteger)
-    # As JSON: [seconds from a run's start, letters sent], and [code, words, failed attempts].
+    # JSON lists of [seconds since a run's start, letters sent], and of [code, words, failed attempts].
     times: Mapped[str] = mapped_column(Text)
     reasons: Mapped[str] = mapped_column(Text)
 

@@ -32,14 +32,14 @@ DELIVERY_TRANSITIONS = Transitions(
     {
         DeliveryState.PENDING: {
             DeliveryState.SENDING,
-            # Restored from a backup: the letter may have been sent after the backup was made.
+            # After a restore: the letter may have been sent since the backup was made.
             DeliveryState.UNKNOWN,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
         },
         DeliveryState.SENDING: {
-            # Back to pending: a fault of the route, or a claimed letter that was not started.
+            # After a fault of the route, or if the attempt did not start.
             DeliveryState.PENDING,
             DeliveryState.DEFERRED,
             DeliveryState.SENT,
@@ -50,15 +50,16 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.SENDING,
             DeliveryState.FAILED,
             DeliveryState.UNKNOWN,
-            # A late result shows that the letter, assumed unknown and waiting to be sent again, was accepted.
+            # A late result: the letter was assumed unknown and waited to be sent again, but had been
+            # accepted.
             DeliveryState.SENT,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
         },
-        # The owner or the mailing's setting decides whether it counts as sent or is tried again.
+        # The owner or the mailing's setting decides; a late result may decide, too.
         DeliveryState.UNKNOWN: {DeliveryState.DEFERRED, DeliveryState.SENT, DeliveryState.FAILED},
-        # The owner resends to failed addresses.
+        # The owner resends failed letters.
         DeliveryState.FAILED: {DeliveryState.PENDING},
         DeliveryState.SENT: set(),
         DeliveryState.SUPPRESSED: set(),
@@ -78,42 +79,42 @@ class Outcome(StrEnum):
 
 
 class Delivery(Model):
-    """One client's letter in one run: a row of the ledger."""
+    """A run's letter to one client: a row of the ledger."""
 
     __tablename__ = "deliveries"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    # NULL once the client is deleted; the address below keeps the history readable. No foreign key:
-    # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half
-    # of the planning time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned
-    # at the same time refers to a missing client and is cancelled when it is claimed.
+    # NULL once the client has been deleted; `email` keeps the history readable. There is no foreign key,
+    # because PostgreSQL would lock and rewrite every client when a run is planned, which took half of the
+    # planning time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned at the
+    # same time refers to a missing client and is cancelled when it is claimed.
     client_id: Mapped[int | None] = mapped_column(BigId)
     email: Mapped[str] = mapped_column(String(320))
     email_key: Mapped[str] = mapped_column(String(320))
     state: Mapped[DeliveryState] = mapped_column(
         enum_column(DeliveryState, "state"), default=DeliveryState.PENDING
     )
-    # Attempts that count against the recipient; a fault of the route does not.
+    # The number of attempts, without those that ended with a fault of the route.
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    # How many times it was unknown whether the server had accepted the letter; limits possible duplicates.
+    # The number of attempts with an unknown result, to limit possible duplicates.
     unknowns: Mapped[int] = mapped_column(default=0, server_default="0")
-    # When a deferred delivery is tried again.
+    # When a deferred delivery is due again.
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The lease on a row that is being sent: which claim holds it, and until when.
+    # The lease on a delivery that is being sent: the claim that holds it, and when it ends.
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # For an unknown delivery: NULL until its owner decides to leave it unknown.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Its variant, if it is in the sample of the run's test. NULL for the rest, whose clients get the winner.
+    # The variant, if the delivery is in the sample of an A/B test. NULL for the rest, which get the winner.
     variant: Mapped[int | None] = mapped_column(SmallInteger)
-    # In a run at local time: the client's hour, before which the letter is not sent. NULL in other runs.
+    # In a run at local time, when the letter may be sent at the earliest. NULL in other runs.
     not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()
 
     __table_args__ = (
-        # No second letter for a client in a run; also for the letters of a client.
+        # Prevents a second letter to a client in a run, and finds a client's letters.
         Index(None, "client_id", "run_id", unique=True),
         # For counts by state and for claiming the next pending rows in order.
         Index(None, "run_id", "state", "id"),
@@ -123,7 +124,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'deferred'"),
             sqlite_where=text("state = 'deferred'"),
         ),
-        # For claiming a run's due retries, no matter how many others are deferred.
+        # For claiming a run's due retries, even if many others are deferred.
         Index(
             "ix_deliveries_retry",
             "run_id",
@@ -131,7 +132,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'deferred'"),
             sqlite_where=text("state = 'deferred'"),
         ),
-        # Possible duplicates are few and are counted on each request.
+        # For counting possible duplicates, which are few, on each request.
         Index(
             "ix_deliveries_unknowns",
             "run_id",
@@ -139,9 +140,8 @@ class Delivery(Model):
             postgresql_where=text("unknowns > 0"),
             sqlite_where=text("unknowns > 0"),
         ),
-        # For claiming the sample of a test, without reading the letters that wait for the winner. It includes
-        # the state, although that is always the same: SQLite prefers the index with more columns in the
-        # condition.
+        # For claiming the sample of a test without reading the letters that wait for the winner. The state is
+        # always the same, but SQLite prefers an index with more columns of the condition.
         Index(
             "ix_deliveries_sample",
             "run_id",
@@ -150,7 +150,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'pending' AND variant IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND variant IS NOT NULL"),
         ),
-        # For claiming the letters whose clients' hour has come, without reading the others.
+        # For claiming the letters whose local time has come, without reading the others.
         Index(
             "ix_deliveries_local",
             "run_id",
@@ -158,7 +158,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'pending' AND not_before IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND not_before IS NOT NULL"),
         ),
-        # For finding the letters to an address that belongs to no client, or no longer does.
+        # For finding letters to an address without a client.
         Index(
             "ix_deliveries_detached",
             "email_key",
@@ -184,8 +184,8 @@ class Attempt(Model):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
-    # Copied from the delivery's run, so that logs need a single index. No foreign keys: the one to the
-    # delivery is enough, and checking a foreign key costs PostgreSQL more than inserting the row.
+    # Copied from the delivery's run, so that logs need a single index. The foreign key of the delivery is
+    # enough, and checking more of them would cost PostgreSQL more than inserting the row.
     run_id: Mapped[int]
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
@@ -200,12 +200,12 @@ class Attempt(Model):
     delivery: Mapped[Delivery] = relationship()
 
     __table_args__ = (
-        # A result that a journal repeats is recorded once.
+        # Prevents recording a result twice, for example from a journal.
         UniqueConstraint("delivery_id", "number"),
         Index(None, "run_id", "id"),
         Index(None, "mailing_id", "id"),
         Index(None, "owner_id", "id"),
-        # For logs of an outcome that few attempts have.
+        # For logs that are filtered by a rare outcome.
         *(
             Index(
                 f"ix_attempts_not_sent_{scope}",
@@ -221,7 +221,7 @@ class Attempt(Model):
 
 
 class BreakerState(StrEnum):
-    """The state of a route's circuit breaker: closed = healthy, open = shut off."""
+    """The state of a route's circuit breaker: letters are sent while it is closed."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -229,7 +229,7 @@ class BreakerState(StrEnum):
 
 
 class Route(Model):
-    """A mail server and what is known about it; its address and credentials are in the configuration."""
+    """What is known about a mail server, whose address and credentials are in the configuration."""
 
     __tablename__ = "routes"
 
@@ -238,17 +238,16 @@ class Route(Model):
         enum_column(BreakerState, "state"), default=BreakerState.CLOSED
     )
     opened_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # While open: when the next probe may be sent, and how long the breaker stays open, in seconds.
+    # While the breaker is open: when the next probe may be sent, and how long it stays open, in seconds.
     retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     open_seconds: Mapped[int] = mapped_column(default=0)
     faults_in_a_row: Mapped[int] = mapped_column(default=0)
     last_fault_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_fault: Mapped[str] = mapped_column(String(500), default="")
-    # The owner whose letter got the last fault as its reply, 0 for account letters; NULL if there was no
-    # letter.
+    # The owner of the letter that caused the last fault, or 0 for an account letter; NULL if there was none.
     blamed_owner_id: Mapped[int | None]
-    # The letters per second that the server accepts, as learned from its refusals; NULL if it has not
-    # asked us to slow down. Grows from the rate at the last refusal until the limit is assumed to be gone.
+    # The letters per second that the server accepts, learned from its refusals; NULL if it has not asked us
+    # to slow down. It grows after a refusal until the limit is assumed to be gone.
     pace: Mapped[float | None] = mapped_column(Float)
     pace_at_refusal: Mapped[float | None] = mapped_column(Float)
     pace_lowered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -257,25 +256,25 @@ class Route(Model):
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     refusals_in_a_row: Mapped[int] = mapped_column(default=0, server_default="0")
     last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
-    # When pipelining was stopped: the server advertises PIPELINING but does not support it.
+    # When we stopped pipelining, because the server advertises it without supporting it.
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Identifies the settings with which all of this was learned; a change of settings discards it.
+    # Identifies the settings with which all this was learned; if they change, it is discarded.
     settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")
     # When a test letter was last sent to ourselves, and what it showed; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     probe: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
-    # The value of MAIL_BOUNCE_ADDRESS for which a test letter has shown that letters keep a return path with
-    # a token; empty if none has.
+    # The value of MAIL_BOUNCE_ADDRESS with which a test letter has shown that letters keep a return path with
+    # a token; empty if no test has.
     bounce_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
 
 
 class OwnerPause(Model):
-    """A pause of one user's letters on a route that accepts other users' letters; see `delivery.routing`."""
+    """A pause of a user's letters on a route that accepts those of other users; see `delivery.routing`."""
 
     __tablename__ = "owner_pauses"
 
     route: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    until: Mapped[datetime] = mapped_column(UTCDateTime)  # after this, one letter may try the route
-    seconds: Mapped[int]  # the length of the pause; doubles with every refused trial
+    until: Mapped[datetime] = mapped_column(UTCDateTime)  # then, one letter may be tried
+    seconds: Mapped[int]  # the length of the pause; doubled whenever the letter is refused
     reply: Mapped[str] = mapped_column(String(500))

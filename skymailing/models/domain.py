@@ -15,16 +15,16 @@ DOMAIN_MAX_LENGTH = 253
 
 
 class RecordState(StrEnum):
-    """The state, in DNS, of a record that an owner should create."""
+    """The state of a DNS record that an owner should create."""
 
     FOUND = "found"
     MISSING = "missing"
     WRONG = "wrong"
-    UNKNOWN = "unknown"  # not checked yet, or DNS gave no answer
+    UNKNOWN = "unknown"  # not checked yet, or DNS did not respond
 
 
 class SendingDomain(Timestamps, Model):
-    """A domain that an owner sends from; a DNS record proves that they control it."""
+    """A domain that an owner sends from; a DNS record proves that the owner controls it."""
 
     __tablename__ = "sending_domains"
 
@@ -35,14 +35,14 @@ class SendingDomain(Timestamps, Model):
     # The value in the DNS record that proves ownership.
     token: Mapped[str] = mapped_column(String(32))
     verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When the record was first found missing; the proof ends a few days later.
+    # When the record was first found missing; the verification is revoked a few days later.
     missing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether we sign the letters. Otherwise, the mail server does, if its operator has set it up.
+    # Whether we sign the letters; otherwise, the mail server may do so.
     is_signed: Mapped[bool] = mapped_column(default=True, server_default=true())
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the owner requested a check that has not finished yet.
     check_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The result for each record, by its purpose: `{"state": RecordState, "found": what DNS says}`.
+    # The results by the records' purpose: `{"state": RecordState, "found": the value in DNS}`.
     findings: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
     # When a test email was last sent from the domain to ourselves, and what it showed; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -55,7 +55,7 @@ class SendingDomain(Timestamps, Model):
 
     __table_args__ = (
         UniqueConstraint("owner_id", "name"),
-        # A domain belongs to one owner.
+        # Only one owner can verify a domain.
         Index(
             "ix_sending_domains_verified",
             "name",
@@ -72,9 +72,9 @@ class SendingDomain(Timestamps, Model):
 
 
 class SigningKey(Model):
-    """A key that signs a domain's letters (DKIM), once its public half has been seen in DNS.
+    """A key that signs a domain's letters (DKIM) once its public half has been found in DNS.
 
-    The newest such key signs; earlier ones are kept for letters that are still on their way.
+    The newest published key signs; earlier ones are kept for letters that are still in transit.
     """
 
     __tablename__ = "signing_keys"
@@ -83,11 +83,11 @@ class SigningKey(Model):
     domain_id: Mapped[int] = mapped_column(ForeignKey("sending_domains.id", ondelete="CASCADE"))
     # Counts from 1 within the domain.
     number: Mapped[int]
-    # Where its record is: `<selector>._domainkey.<domain>`.
+    # Part of the record's name, `<selector>._domainkey.<domain>`.
     selector: Mapped[str] = mapped_column(String(63))
     # The private key, encrypted.
     secret: Mapped[str] = mapped_column(Text)
-    # The public key as its record contains it: base64 of the SubjectPublicKeyInfo.
+    # The public key as in the record: its SubjectPublicKeyInfo in base64.
     public: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

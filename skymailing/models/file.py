@@ -12,8 +12,8 @@ from skymailing.models.types import BigId, UTCDateTime
 class StoredFile(Model):
     """The content of a file, stored once for all of its owner's messages, runs and links; never changed.
 
-    It is in the database, because workers on other hosts send it. Keys that refer to it have no action:
-    unlike RESTRICT, they allow it to be deleted together with its uses, as when an account is deleted.
+    It is in the database, because workers on other hosts send it. Foreign keys to it have no action: unlike
+    RESTRICT, this allows deleting it together with its uses, as when an account is deleted.
     """
 
     __tablename__ = "stored_files"
@@ -23,7 +23,7 @@ class StoredFile(Model):
     digest: Mapped[str] = mapped_column(String(64))  # SHA-256
     size: Mapped[int]  # bytes
     content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
-    # When it was last uploaded; for a while after that, it is kept even if nothing uses it.
+    # When the file was last uploaded; it is kept for some time after that, even if nothing uses it.
     uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
     __table_args__ = (UniqueConstraint("owner_id", "digest"),)
@@ -48,12 +48,12 @@ class MessageFile(Model):
 
 
 class RunFile(Model):
-    """A file attached to the letters of a run, as the message had it when the run started."""
+    """A file attached to the letters of a run, copied from the message when the run starts."""
 
     __tablename__ = "run_files"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    # The variant whose letters have it; 0 without a test.
+    # The variant whose letters have the file; 0 without a test.
     variant: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
@@ -64,7 +64,7 @@ class RunFile(Model):
 
 
 class LetterFile(Model):
-    """A file attached to transactional letters, which belongs to their content."""
+    """A file attached to transactional letters, as part of their content."""
 
     __tablename__ = "letter_files"
 
@@ -80,19 +80,19 @@ class LetterFile(Model):
 
 
 class FileLink(Model):
-    """A public link to a file, which letters contain instead of the file itself."""
+    """A public link to a file, for letters that contain the link instead of the file."""
 
     __tablename__ = "file_links"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # Part of its URL; impossible to guess.
+    # The part of the URL that cannot be guessed.
     token: Mapped[str] = mapped_column(String(32), unique=True)
     file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     content_type: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # When a message, draft or run was last found to contain it, and when the sweep last looked.
+    # When the sweep last found the link in a message, draft or run, and when it last searched for it.
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     looked_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 

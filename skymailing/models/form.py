@@ -1,4 +1,4 @@
-"""Models for public sign-up forms, and for the requests of people who have not confirmed yet."""
+"""Models for public sign-up forms, and for requests that people have not confirmed yet."""
 
 from datetime import date, datetime
 from typing import Any
@@ -42,7 +42,7 @@ form_topics = Table(
     sqlite_with_rowid=False,
 )
 
-# The clients who signed up through a form and confirmed it, for segments.
+# The clients who signed up through a form and confirmed their address, for segments.
 client_forms = Table(
     "client_forms",
     Model.metadata,
@@ -61,27 +61,28 @@ class SignupForm(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # Part of the public page's URL; it cannot be guessed and never changes.
+    # The part of the public page's URL that cannot be guessed; it never changes.
     uuid: Mapped[str] = mapped_column(String(36), default=lambda: str(uuid4()))
-    name: Mapped[str] = mapped_column(String(FORM_NAME_MAX_LENGTH))  # for the owner only
+    name: Mapped[str] = mapped_column(String(FORM_NAME_MAX_LENGTH))  # only the owner sees it
     is_open: Mapped[bool] = mapped_column(default=True, server_default=true())
     language: Mapped[str] = mapped_column(String(10), default="en")
-    # An empty text is replaced with the default in the form's language.
+    # Empty texts are replaced with the default ones in the form's language.
     title: Mapped[str] = mapped_column(String(FORM_LINE_MAX_LENGTH), default="", server_default="")
     introduction: Mapped[str] = mapped_column(Text, default="", server_default="")
     button: Mapped[str] = mapped_column(String(BUTTON_MAX_LENGTH), default="", server_default="")
     consent_text: Mapped[str] = mapped_column(Text, default="", server_default="")
     thanks_text: Mapped[str] = mapped_column(Text, default="", server_default="")
-    # The owner's page to which people go once they have confirmed; empty: none.
+    # The owner's page that people are redirected to after confirming, if any.
     thanks_url: Mapped[str] = mapped_column(String(URL_MAX_LENGTH), default="", server_default="")
     # What the form asks for besides the address: {"key", "label", "is_required"}; see `signup.fields`.
     fields: Mapped[list[dict[str, Any]]] = mapped_column(JsonObject, default=list)
-    # Whether the form also asks if opens may be counted, and the wording of that question.
+    # Whether the form also asks for consent to count opens, and the text of that question.
     asks_tracking: Mapped[bool] = mapped_column(default=False, server_default=false())
     tracking_text: Mapped[str] = mapped_column(Text, default="", server_default="")
     confirm_subject: Mapped[str] = mapped_column(String(FORM_LINE_MAX_LENGTH), default="", server_default="")
     confirm_body: Mapped[str] = mapped_column(Text, default="", server_default="")
-    # The sender of confirmation letters; NULL: the service. Unlike a mailing, a form needs no sender.
+    # The sender of confirmation letters; NULL for the service, since a form, unlike a mailing, needs no
+    # sender.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="SET NULL"), index=True)
 
     owner: Mapped[User] = relationship()
@@ -97,7 +98,7 @@ class SignupForm(Timestamps, Model):
 
 
 class Signup(Model):
-    """A person's request to subscribe. It becomes a client when the person confirms the address."""
+    """A person's request to subscribe, who becomes a client by confirming the address."""
 
     __tablename__ = "signups"
 
@@ -110,13 +111,13 @@ class Signup(Model):
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     # How many times the form was submitted with this address.
     requests: Mapped[int] = mapped_column(default=1)
-    # About the latest request: proof of what the person asked for, and which consent text they saw.
+    # The evidence of the latest request, with the consent text that the person saw.
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45), default="")
     agent: Mapped[str] = mapped_column(String(AGENT_MAX_LENGTH), default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
-    # The text with which the person allowed us to count opens; NULL if they did not. It needs no foreign
-    # key, because texts are only removed with their owner.
+    # The text of the consent to count opens; NULL if the person did not give it. There is no foreign key,
+    # because texts are only deleted together with their owner.
     tracking_text_id: Mapped[int | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Confirmed, but not a client yet, because the owner's client limit was reached.
@@ -131,11 +132,11 @@ class Signup(Model):
 
     @property
     def state(self) -> str:
-        """What programs get: no one has confirmed that a pending address is theirs."""
+        """The state in API responses."""
         return "pending" if self.confirmed_at is None else "confirmed"
 
     __table_args__ = (
-        # One open request per form and address: a second one replaces the values of the first.
+        # One open request per form and address; a later one replaces its values.
         Index(
             "uq_signups_open",
             "form_id",
@@ -151,7 +152,7 @@ class Signup(Model):
 
 
 class FormDay(Model):
-    """The numbers of people who requested and confirmed a subscription through a form on one day, in UTC."""
+    """How many people requested and confirmed a subscription through a form on a day (UTC)."""
 
     __tablename__ = "form_days"
 
@@ -162,9 +163,9 @@ class FormDay(Model):
 
 
 class SignupMailbox(Model):
-    """The times of the latest three confirmation letters to a mailbox, from all forms, to limit them.
+    """The times of the latest three confirmation letters to a mailbox, which limit those of all forms.
 
-    It is in the database because this limit must also work without Redis. It belongs to no owner, and
+    It is in the database, because this limit must also work without Redis. It belongs to no owner and
     contains only a hash of the address.
     """
 

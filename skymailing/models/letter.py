@@ -1,4 +1,4 @@
-"""Models for transactional letters, such as receipts, and for caught letters, which test keys added."""
+"""Models for transactional letters, such as receipts, and for letters of test keys that were caught."""
 
 from datetime import datetime
 from typing import Any
@@ -24,14 +24,14 @@ class LetterContent(Model):
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(10), default="")
-    # When a letter last used it, to the hour; retention removes it with the last letter.
+    # When a letter last used the content, to the hour; retention removes it together with its last letter.
     used_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (UniqueConstraint("owner_id", "digest"),)
 
 
 class TransactionalLetter(Model):
-    """What a transactional letter has in addition to its delivery."""
+    """The values of a transactional letter that its delivery does not contain."""
 
     __tablename__ = "transactional_letters"
 
@@ -44,10 +44,11 @@ class TransactionalLetter(Model):
     content_id: Mapped[int] = mapped_column(ForeignKey("letter_contents.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
-    # The program's own name for the letter, by which it finds the letter again.
+    # The program's own ID for the letter, by which it can find the letter.
     reference: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # Whether it was added with a test key; it is then caught instead of sent. Copied from its mailing, too.
+    # Whether the letter was added with a test key, and is caught instead of sent. Also copied from its
+    # mailing.
     is_caught: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     delivery: Mapped[Delivery] = relationship()
@@ -61,17 +62,17 @@ class TransactionalLetter(Model):
 
 
 class CaughtLetter(Model):
-    """A letter that a worker has caught instead of sending it, as its recipient would have received it."""
+    """A letter that a worker has caught instead of sending it, in the form that would have been sent."""
 
     __tablename__ = "caught_letters"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # A window that is repeated after a crash replaces its letters.
+    # A primary key, so that a window repeated after a crash replaces its letters.
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
     email: Mapped[str] = mapped_column(String(320))
     subject: Mapped[str] = mapped_column(String(998))
-    # The bytes for the mail server; the end of very large ones is missing.
+    # The bytes for the mail server; very large letters are truncated.
     source: Mapped[bytes] = mapped_column(LargeBinary)
     caught_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

@@ -1,4 +1,4 @@
-"""Model for checks whether the links of a letter open."""
+"""Model for checks of a letter's links."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,26 +12,26 @@ from skymailing.models.types import JsonObject, UTCDateTime
 
 
 class LinkOutcome(StrEnum):
-    """What a site responded when its link was opened; stored in `LinkCheck.links`."""
+    """The result of opening a link; stored in `LinkCheck.links`."""
 
     OK = "ok"
-    MOVED = "moved"  # permanently, to another address that opens
+    MOVED = "moved"  # permanently redirected to another address, which opens
     NOT_FOUND = "not-found"
-    REFUSED = "refused"  # programs may not open it, people perhaps may
+    REFUSED = "refused"  # for programs; people may be able to open it
     SERVER_ERROR = "server-error"
     NO_ANSWER = "no-answer"
     NOT_ALLOWED = "not-allowed"  # the address does not belong to the public internet
-    NOT_CHECKED = "not-checked"  # the time was over
+    NOT_CHECKED = "not-checked"  # the time limit for the check was reached
 
 
-# Recipients probably cannot open these.
+# The outcomes of links that recipients probably cannot open.
 BROKEN = frozenset(
     {LinkOutcome.NOT_FOUND, LinkOutcome.SERVER_ERROR, LinkOutcome.NO_ANSWER, LinkOutcome.NOT_ALLOWED}
 )
 
 
 class LinkCheck(Model):
-    """A check of the links of a message, saved or not, which a worker performs once."""
+    """A check, performed by a worker, of the links in a saved or unsaved message."""
 
     __tablename__ = "link_checks"
 

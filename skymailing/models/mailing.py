@@ -72,18 +72,19 @@ class Mailing(Timestamps, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16), default="mailing", server_default="mailing")  # MailingKind
-    # A message that a mailing uses cannot be deleted. NULL only for transactional letters, each of which has
-    # its own content; no code that reads the message of a mailing gets such a row.
+    # A message that a mailing uses cannot be deleted. NULL only in mailings that hold transactional letters,
+    # which have their own content; code that reads a mailing's message never gets such a mailing.
     message_id: Mapped[int] = mapped_column(
         ForeignKey("messages.id", ondelete="RESTRICT"), index=True, nullable=True
     )
     name: Mapped[str] = mapped_column(String(200))
-    # Empty: the sender's name.
+    # If empty, the sender's own name is used.
     sender_name: Mapped[str] = mapped_column(String(200), default="")
-    # NULL: the service's own address. No cascade: a sender must not disappear from a mailing unnoticed.
+    # NULL for the service's address. No cascade, because a sender must not disappear from a mailing
+    # unnoticed.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="RESTRICT"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience, "audience"), default=Audience.ALL)
-    # The topic: people who left it do not get the mailing. No cascade, or they would get it.
+    # People who have left the topic do not get the mailing. No cascade, because they would then get it.
     topic_id: Mapped[int | None] = mapped_column(ForeignKey("topics.id", ondelete="RESTRICT"), index=True)
     # The time window: nothing is sent before or after it.
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -91,8 +92,8 @@ class Mailing(Timestamps, Model):
     periodicity: Mapped[Periodicity] = mapped_column(
         enum_column(Periodicity, "periodicity"), default=Periodicity.ONCE
     )
-    # A custom recurrence: every N days, weeks, months or years; weekly on certain days (1 is Monday; empty:
-    # that of the start), and monthly on the last day.
+    # A custom recurrence: every N days, weeks, months or years; weeks have a list of days (1 is Monday; if
+    # empty, the day of the start), and months may use their last day.
     repeat_unit: Mapped[RepeatUnit] = mapped_column(
         enum_column(RepeatUnit, "repeat_unit"), default=RepeatUnit.WEEK, server_default="week"
     )
@@ -103,14 +104,14 @@ class Mailing(Timestamps, Model):
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.HOLD
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
-    # Whether clients get it when their clocks show the time of the start, and when those do whose hour has
-    # passed; sending hours then apply in local time, too. See `delivery/calendar/local_times.py`.
+    # Whether letters are sent at each client's local time, and what happens in zones where it has passed.
+    # Sending hours then apply in local time, too. See `delivery/calendar/local_times.py`.
     is_local_time: Mapped[bool] = mapped_column(default=False, server_default=false())
     on_passed: Mapped[str] = mapped_column(String(16), default="send", server_default="send")  # OnPassed
-    # The first zone's time of the next run does not come before this; NULL if that is not known.
+    # No zone's time for the next run is earlier than this; NULL if that is not known.
     zones_checked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which
-    # run past midnight if the closing time is earlier than the opening time. NULL hours: the whole day.
+    # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which extend past
+    # midnight if the closing time is earlier than the opening time. Without hours, the whole day.
     weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
     opens_at: Mapped[time | None] = mapped_column(Time)
     closes_at: Mapped[time | None] = mapped_column(Time)
@@ -119,16 +120,16 @@ class Mailing(Timestamps, Model):
     )
     # A StateReason, optionally with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
-    # When the next run is due. NULL if there is none, and usually while a run is open: only a change to
-    # the schedule sets the next start before that run ends.
+    # When the next run is due; NULL if there is none. While a run is open, it is usually NULL, too, unless
+    # the schedule has been changed.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Set by a manager, independent of the state: while set, nothing is sent.
+    # Set by a manager, independently of the state; nothing is sent while it is set.
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_reason: Mapped[str] = mapped_column(String(500), default="")
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
-    # The A/B test of each run, see models/variant.py: the share of clients in the sample, 0 for no test, how
-    # long its results are awaited, and who chooses the winner.
+    # The A/B test of each run (see models/variant.py): the percentage of clients in the sample, 0 for no
+    # test; how long to wait for its results; how the winner is chosen.
     sample_percent: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     test_hours: Mapped[int] = mapped_column(SmallInteger, default=4, server_default="4")
     winner_by: Mapped[str] = mapped_column(String(16), default="clicks", server_default="clicks")  # WinnerBy
@@ -143,16 +144,17 @@ class Mailing(Timestamps, Model):
         Index(None, "owner_id", "id"),
         # The home page lists current and upcoming mailings, which are few compared to finished ones.
         Index(None, "owner_id", "state"),
-        # The sweep looks for due mailings; few are scheduled at any time.
+        # For the sweep, which finds due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
-        # One for the transactional letters from each sender, so that two requests cannot add two.
+        # At most one mailing for the transactional letters from each sender, even if two requests add one at
+        # once.
         _letters_index("letters_of_sender", HOLDS_LETTERS + OF_SENDER, "owner_id", "sender_id"),
         _letters_index("letters", HOLDS_LETTERS + OF_SERVICE, "owner_id"),
         _letters_index("caught_letters_of_sender", HOLDS_CAUGHT_LETTERS + OF_SENDER, "owner_id", "sender_id"),
         _letters_index("caught_letters", HOLDS_CAUGHT_LETTERS + OF_SERVICE, "owner_id"),
-        # Retention deletes what test keys have made.
+        # For retention, which deletes what test keys have added.
         _partial_index("ix_mailings_caught", "kind IN ('caught', 'caught-letters')", "owner_id"),
-        # An older version would send a mailing that it finds scheduled.
+        # Older versions would send such a mailing if it were scheduled.
         CheckConstraint("kind <> 'caught' OR (state <> 'scheduled' AND next_run_at IS NULL)", name="caught"),
     )
 
@@ -162,12 +164,12 @@ class Mailing(Timestamps, Model):
 
     @property
     def is_caught(self) -> bool:
-        """Whether it was added with a test key; its letters are then caught instead of sent."""
+        """Whether the mailing was added with a test key, and its letters are caught instead of sent."""
         return self.kind in CAUGHT_KINDS
 
     @property
     def counted_owner_id(self) -> int:
-        """The owner in whose logs and reports its letters are counted."""
+        """The owner in whose logs and reports the mailing's letters are counted."""
         return NO_OWNER if self.is_caught else self.owner_id
 
     @property
@@ -176,7 +178,7 @@ class Mailing(Timestamps, Model):
 
 
 class Run(Model):
-    """One occurrence of a mailing, with the content as it was when it started."""
+    """One occurrence of a mailing, with a copy of its content from when it started."""
 
     __tablename__ = "runs"
 
@@ -187,15 +189,15 @@ class Run(Model):
     scheduled_for: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[RunState] = mapped_column(enum_column(RunState, "state"), default=RunState.PLANNED)
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
-    # While a large run is planned in batches, on SQLite: the last client whose letter is planned, and the
-    # last one who gets a letter. NULL once it is planned.
+    # While a large run is planned in batches (on SQLite): the last client whose letter has been planned, and
+    # the last client who gets a letter. NULL once planning has finished.
     plan_after: Mapped[int | None] = mapped_column(BigInteger)
     plan_until: Mapped[int | None] = mapped_column(BigInteger)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When the removal of its deliveries, attempts and text began; its counts are kept.
+    # When the removal of the run's deliveries, attempts and text began; its counts are kept.
     details_removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # False once all of them are removed.
+    # False once all these details have been removed.
     has_details: Mapped[bool] = mapped_column(default=True, server_default=true())
     # The content, copied from the message.
     subject: Mapped[str] = mapped_column(String(500))
@@ -206,19 +208,20 @@ class Run(Model):
     sender_name: Mapped[str] = mapped_column(String(200))
     sender_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
     reply_to: Mapped[str] = mapped_column(String(320))
-    # The mail server of the sender; NULL: the installation's. No foreign key: a reopened run whose server was
-    # deleted must not use another one.
+    # The sender's mail server; NULL for the installation's. No foreign key, because a reopened run whose
+    # server was deleted must not use another one.
     server_id: Mapped[int | None]
-    # The topic of the mailing. No foreign key: a reopened run whose topic was deleted must reach no one else.
+    # The mailing's topic. No foreign key, because a reopened run whose topic was deleted must reach no one
+    # else.
     topic_id: Mapped[int | None]
-    # The run's audience, with its segments' conditions at that time; see `describe_audience`. NULL for runs
-    # that are older than the column.
+    # The run's audience, with a copy of its segments' conditions; see `describe_audience`. NULL for runs that
+    # are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
-    # Whether its Message-IDs identify deliveries; false for runs that an earlier version planned, since a
-    # Message-ID stays the same on every attempt.
+    # Whether Message-IDs identify deliveries. False for runs that an earlier version planned, because a
+    # letter's Message-ID must be the same in every attempt.
     has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
-    # Letters that were returned after the server had accepted them, and those about which clients complained.
-    # They remain sent, so neither is part of the ledger's sum.
+    # Letters that were returned, and letters that clients reported as spam. Their state remains `sent`, so
+    # they are not part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # Whether clicks on links are recorded, and what is recorded about opens.
@@ -227,21 +230,21 @@ class Run(Model):
     # Letters in which a person followed a link, and those whose recipients unsubscribed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # The devices on which these people first clicked, as far as that is known.
+    # The devices on which these people first clicked, if known.
     clicked_on_phone: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicked_on_tablet: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicked_on_computer: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # The total size of the files attached to a letter, those of the variant with the most; 0 without files.
-    # In a run of transactional letters, how large it may be.
+    # The total size of the files attached to a letter (of the variant with the largest files); 0 without
+    # files. In a run of transactional letters, the largest possible size.
     file_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
     # Whether each letter waits for its client's local time.
     is_local_time: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # The A/B test: when its results are compared, NULL for no test; how long they are awaited once the
-    # sample is sent, and who chooses the winner.
+    # The A/B test: when its results are compared, NULL for no test; how long to wait for them once the sample
+    # has been sent; how the winner is chosen.
     test_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     test_hours: Mapped[int | None] = mapped_column(SmallInteger)
     winner_by: Mapped[str | None] = mapped_column(String(16))  # WinnerBy
-    # The variant that the other clients get, why, and since when. NULL until the test is decided.
+    # The variant that the other clients get, how it was chosen, and when. NULL until then.
     winner: Mapped[int | None] = mapped_column(SmallInteger)
     decision: Mapped[str | None] = mapped_column(String(16))  # Decision
     decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -250,7 +253,7 @@ class Run(Model):
 
     @property
     def reopened_state(self) -> RunState:
-        """The state in which its letters are sent again."""
+        """The state to which the finished run returns when letters are sent again."""
         if self.is_local_time:
             return RunState.LOCAL
         if self.mailing.is_transactional:
@@ -263,18 +266,18 @@ class Run(Model):
 
     @property
     def is_testing(self) -> bool:
-        """Whether only the letters of its sample may be sent."""
+        """Whether only letters of the sample may be sent."""
         return self.test_ends_at is not None and self.winner is None
 
     @property
     def details_kept_days(self) -> int:
-        """How many days after the end of the run its details were removed; 0 until they are."""
+        """How many days after the run's end its details were removed; 0 if they have not been removed."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days
 
     __table_args__ = (
-        # Prevents a second run after a double click, with two schedulers or after a repeated command.
+        # Prevents a second run, for example after a double click or with two schedulers.
         UniqueConstraint("mailing_id", "scheduled_for"),
         CheckConstraint("server_id IS NULL OR state NOT IN ('planned', 'sending')", name="own_server"),
         CheckConstraint(
@@ -289,9 +292,9 @@ class Run(Model):
             name="own_times",
         ),
         Index(None, "state"),
-        # Retention looks for runs that ended long ago.
+        # For retention, which finds runs that finished long ago.
         _partial_index("ix_runs_details", "has_details", "finished_at"),
-        # The sweep looks for tests to decide, and for runs whose planning was interrupted.
+        # For the sweep, which finds tests to decide, and runs whose planning was interrupted.
         _partial_index("ix_runs_test", "test_ends_at IS NOT NULL AND winner IS NULL", "test_ends_at"),
         _partial_index("ix_runs_unplanned", "plan_after IS NOT NULL", "id"),
     )

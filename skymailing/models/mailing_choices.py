@@ -1,4 +1,4 @@
-"""What an owner chooses for a mailing: whom it is for, how often, and what happens in doubt."""
+"""The choices for a mailing: its audience, its recurrence, and what happens in doubtful cases."""
 
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ class Periodicity(StrEnum):
     WEEKLY = "weekly"
     MONTHLY = "monthly"
     YEARLY = "yearly"
-    CUSTOM = "custom"  # as the columns `repeat_…` say
+    CUSTOM = "custom"  # defined by the columns `repeat_…`
 
 
 class RepeatUnit(StrEnum):
@@ -41,7 +41,7 @@ class OnLate(StrEnum):
 
 
 class OnPassed(StrEnum):
-    """When clients get a mailing at local time if their hour has passed as the run is planned."""
+    """When clients get a mailing at local time if that time has passed when the run is planned."""
 
     SEND = "send"
     NEXT_DAY = "next_day"

@@ -1,4 +1,4 @@
-"""The kinds and states of mailings, the states of their runs, and the reasons for them."""
+"""The kinds and states of mailings, the reasons for these states, and the states of runs."""
 
 from enum import StrEnum
 
@@ -7,20 +7,21 @@ from skymailing.models.types import Transitions
 
 class MailingKind(StrEnum):
     MAILING = "mailing"
-    # Not a mailing that people see: it holds the letters that programs send to one person each.
+    # Holds an owner's transactional letters; pages do not show it as a mailing.
     TRANSACTIONAL = "transactional"
-    # Mailings and letters added with test keys, which are caught instead of sent.
+    # A mailing added with a test key: its letters are caught instead of sent.
     CAUGHT = "caught"
+    # Holds an owner's transactional letters that were added with test keys.
     CAUGHT_LETTERS = "caught-letters"
-    # Not a mailing that people see, either: it holds the letters of one step of a sequence.
+    # Holds the letters of one step of a sequence; pages do not show it as a mailing, either.
     SEQUENCE = "sequence"
 
 
 LETTER_KINDS = (MailingKind.TRANSACTIONAL, MailingKind.CAUGHT_LETTERS)
 CAUGHT_KINDS = (MailingKind.CAUGHT, MailingKind.CAUGHT_LETTERS)
-# Those that have a run for each day, which gets more letters until the day is over.
+# Kinds with a run for each day, to which letters are added until the day is over.
 DAILY_KINDS = (*LETTER_KINDS, MailingKind.SEQUENCE)
-# Who is counted in logs and reports for what is caught: no one.
+# Replaces the owner's ID in logs and counts of caught letters, so that they appear in no owner's reports.
 NO_OWNER = 0
 
 
@@ -38,7 +39,7 @@ MAILING_TRANSITIONS = Transitions(
     {
         MailingState.DRAFT: {
             MailingState.SCHEDULED,
-            MailingState.RUNNING,  # a mailing set up with a test key starts at once
+            MailingState.RUNNING,  # a mailing added with a test key starts at once
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },
@@ -61,7 +62,7 @@ MAILING_TRANSITIONS = Transitions(
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },
-        # Resending to failed addresses reopens the last run; extending the end resumes a recurring mailing.
+        # Resending failed letters reopens the last run; a later end resumes a recurring mailing.
         MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
         MailingState.CANCELLED: set(),
     },
@@ -69,62 +70,50 @@ MAILING_TRANSITIONS = Transitions(
 
 
 class StateReason(StrEnum):
-    """The reason why a mailing is in its state, if not obvious; a detail may follow after ": "."""
+    """The reason for a mailing's state, if it is not obvious; stored with ": " and a detail in some cases."""
 
     WINDOW_OVER = "window-over"
     NO_CLIENTS = "no-clients"
     TOO_LATE = "too-late"
-    REFUSED = "refused"  # the server refuses the sender, for every recipient
+    REFUSED = "refused"  # the mail server refuses the sender for every recipient
     REJECTED = "rejected"  # consecutive letters were rejected for the same reason
-    # The files attached to the letters are larger than the mail server accepts; the detail is
-    # "<bytes>/<largest>".
+    # With their files, the letters are larger than the mail server accepts; the detail is "<size>/<limit>" in
+    # bytes.
     TOO_LARGE = "too-large"
     RENDER_FAILED = "not-writable"  # the letters cannot be rendered
     AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
-    SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address
-    # Too many of the owner's last letters; the detail is "<how many>/<letters>".
+    SENDER_UNUSABLE = "sender-unusable"  # the sender's address is not confirmed; the detail is the address
+    # Too many of the owner's last letters bounced or were reported as spam; the detail is "<number>/<total>".
     TOO_MANY_BOUNCES = "too-many-bounces"
     TOO_MANY_COMPLAINTS = "too-many-complaints"
-    SERVER_UNUSABLE = "server-unusable"  # its sender's mail server failed its test; the detail is the server
-    SERVER_DELETED = "server-deleted"  # the one with which its run was planned
-    RESTORED = "restored"  # from a backup; the detail is when it was made
+    SERVER_UNUSABLE = "server-unusable"  # the sender's mail server failed its test; the detail is the server
+    SERVER_DELETED = "server-deleted"  # the run was planned with this mail server
+    RESTORED = "restored"  # the database was restored; the detail is when the backup was made
     ACCOUNT_DELETION = "owner-leaves"
 
 
 class RunState(StrEnum):
     PLANNED = "planned"
     SENDING = "sending"
-    # Planned or sending through the mail server of its sender; a separate value, because older versions would
-    # use the installation's server.
-    ROUTED = "routed"
-    # Planned or sending with variants; a separate value, because older versions would send everyone the same
-    # letter.
-    TESTED = "tested"
-    # Planned or sending letters with files, with or without variants; a separate value, because older
-    # versions would send the letters without their files.
-    ATTACHED = "attached"
-    # The transactional letters of a day; its own value, as older versions would cancel letters that have no
-    # client.
-    TRANSACTIONAL = "transactional"
-    # Those of a day that have files; its own value, as older versions would send them without the files.
-    ATTACHED_LETTERS = "attached-letters"
-    # Of a test key: workers keep the letters instead of sending them. Separate values, because older versions
-    # would send them.
-    CAUGHT = "caught"
-    CAUGHT_LETTERS = "caught-letters"  # transactional ones
-    # The letters of a step of a sequence on one day; its own value, as older versions would finish the run
-    # before the day is over.
-    SEQUENCE = "sequence"
-    # Planned or sending at each client's local time, with or without files or a mail server of its own; a
-    # separate value, because older versions would send all letters at once.
+    # The following states, up to LOCAL, also mean "planned or sending". They are separate, because workers of
+    # older versions, which would handle such runs wrongly, do not touch runs in states that they do not know.
+    ROUTED = "routed"  # older versions would not use the sender's own mail server
+    TESTED = "tested"  # older versions would send everyone the same variant
+    ATTACHED = "attached"  # older versions would omit the files; the run may have variants, too
+    TRANSACTIONAL = "transactional"  # older versions would cancel letters without a client
+    ATTACHED_LETTERS = "attached-letters"  # transactional letters with files, which older versions would omit
+    CAUGHT = "caught"  # older versions would send the letters instead of catching them
+    CAUGHT_LETTERS = "caught-letters"  # the same for transactional letters
+    SEQUENCE = "sequence"  # older versions would finish the run before the day is over
+    # Older versions would send all letters at once. The run may also have files or its sender's mail server.
     LOCAL = "local"
     FINISHED = "finished"
     CANCELLED = "cancelled"
-    # It could not start on time, and the mailing skips late starts; it has no deliveries.
+    # The run could not start on time, and its mailing skips late starts; it has no deliveries.
     SKIPPED = "skipped"
 
 
-# A mailing has at most one run in these states; one that has a run for each day may have several.
+# A mailing has at most one run in these states, except that DAILY_KINDS may have several.
 OPEN_RUN_STATES = (
     RunState.PLANNED,
     RunState.SENDING,
@@ -138,10 +127,10 @@ OPEN_RUN_STATES = (
     RunState.SEQUENCE,
     RunState.LOCAL,
 )
-# Those of transactional letters, and all those that get more letters during their day.
+# The states of runs with transactional letters, and of all runs to which letters are added during their day.
 LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.ATTACHED_LETTERS, RunState.CAUGHT_LETTERS)
 DAILY_RUN_STATES = (*LETTER_RUN_STATES, RunState.SEQUENCE)
-# The states of an open run that may have a test.
+# The states of open runs that may have an A/B test.
 TESTED_STATES = (RunState.TESTED, RunState.ATTACHED)
 
 RUN_TRANSITIONS = Transitions(

@@ -22,9 +22,9 @@ class MessageFormat(StrEnum):
 
 
 class SourceFormat(StrEnum):
-    """What the HTML of a message is composed from; empty if its author wrote the body itself.
+    """The format of the source from which a message's HTML is composed.
 
-    HTML and Markdown are sources only of messages with a layout.
+    It is empty if the author wrote the body itself. HTML and Markdown are sources only with a layout.
     """
 
     NONE = ""
@@ -39,7 +39,7 @@ COMPOSED_FORMATS = frozenset({SourceFormat.BLOCKS, SourceFormat.MJML})
 
 
 class Message(Timestamps, Model):
-    """A subject and body with Liquid placeholders; each run copies them when it starts."""
+    """A subject and a body with Liquid placeholders; each run copies them when it starts."""
 
     __tablename__ = "messages"
 
@@ -52,18 +52,18 @@ class Message(Timestamps, Model):
     body: Mapped[str] = mapped_column(Text)
     # Shown after the subject in lists of letters; added to the body when a run is planned.
     preheader: Mapped[str] = mapped_column(String(PREHEADER_MAX_LENGTH), default="", server_default="")
-    # The language of the footer and the HTML page. Empty for messages of earlier versions, for which it is
-    # guessed from the text.
+    # The language of the footer and the HTML page; empty for messages from earlier versions, whose language
+    # is guessed from the text.
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
-    # Incremented with every save, so that an edit of an older version does not overwrite a newer one.
+    # Incremented with every save, so that two open windows detect each other's changes.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
     # The design (JSON) or the MJML from which the body, which is HTML, was composed.
     source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
     source: Mapped[str] = mapped_column(Text, default="", server_default="")
-    # The version that was saved with the source. An earlier release changes the body without its source: then
-    # the versions differ, and the message is HTML.
+    # The message's version when the source was saved. If an earlier release changes only the body, the
+    # versions differ, and the source no longer applies.
     source_version: Mapped[int | None]
-    # Counts only together with the source.
+    # Applies only together with the source.
     layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))
 
     owner: Mapped[User] = relationship()
@@ -72,21 +72,21 @@ class Message(Timestamps, Model):
 
     @property
     def current_source(self) -> tuple[SourceFormat, str]:
-        """The source of the body; empty if the body has no source, or another one."""
+        """The source of the body; empty if it has none, or if the body was changed without it."""
         return _find_source(self, self.source_version, self.version)
 
 
 class MessageDraft(Model):
-    """Unsaved changes to a message, stored while its author types; no mailing sends them.
+    """Unsaved changes to a message, stored while its author types; mailings do not send them.
 
-    Discarded drafts and deleted messages are kept here for a while, so that they can be restored.
+    Discarded drafts and deleted messages are kept here for some time, so that they can be restored.
     """
 
     __tablename__ = "message_drafts"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # None for a message that was never saved or has been deleted.
+    # NULL for a message that has never been saved or has been deleted.
     message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     subject: Mapped[str] = mapped_column(Text, default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
@@ -97,19 +97,19 @@ class MessageDraft(Model):
     base_version: Mapped[int | None]
     # Incremented with every save of the draft, so that two open windows detect each other's changes.
     revision: Mapped[int] = mapped_column(default=1)
-    # As in `Message`; the source counts if `source_revision` is the draft's revision.
+    # As in `Message`; the source applies if `source_revision` is the draft's revision.
     source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
     source: Mapped[str] = mapped_column(Text, default="", server_default="")
     source_revision: Mapped[int | None]
     layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))
     saved_at: Mapped[datetime] = mapped_column(UTCDateTime)
     discarded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether this was a saved message; if so, restoring it creates a message again.
+    # Whether this is a deleted message; restoring it then creates a message again.
     was_message: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
-        # For deleting drafts that were discarded, or have not been changed for long.
+        # For the deletion of discarded drafts, and of drafts that have not been changed for a long time.
         Index(None, "saved_at"),
         Index(None, "discarded_at"),
         # One active draft per message.
@@ -124,28 +124,28 @@ class MessageDraft(Model):
 
     @property
     def current_source(self) -> tuple[SourceFormat, str]:
-        """The source that the author edits; empty if they edit the body itself."""
+        """The source that the author edits; empty if the author edits the body itself."""
         return _find_source(self, self.source_revision, self.revision)
 
 
 def _find_source(
     row: "Message | MessageDraft | MessageTemplate", saved: int | None, current: int
 ) -> tuple[SourceFormat, str]:
-    # A later release may know other formats.
+    # A later release may have stored a format that this one does not know.
     if saved is None or saved != current or row.source_format not in set(SourceFormat):
         return SourceFormat.NONE, ""
     return SourceFormat(row.source_format), row.source
 
 
 class SavedBlock(Timestamps, Model):
-    """A block that its owner saved under a name, to insert it into other messages."""
+    """A block that its owner has saved under a name for use in other messages."""
 
     __tablename__ = "saved_blocks"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(BLOCK_NAME_MAX_LENGTH))
-    # The block as JSON, as it is in a design.
+    # The block as JSON, in the format of designs.
     block: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index(None, "owner_id", "id"),)
@@ -164,7 +164,7 @@ class MessageTemplate(Timestamps, Model):
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
-    # As in `Message`; only the name of a template changes, so its source always counts.
+    # As in `Message`; the source always applies, because only a template's name can be changed.
     source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
     source: Mapped[str] = mapped_column(Text, default="", server_default="")
     layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))
@@ -184,10 +184,10 @@ class MessagePicture(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # Its file name and the last part of its URL; impossible to guess.
+    # The file name and the last part of the URL, which cannot be guessed.
     name: Mapped[str] = mapped_column(String(64), unique=True)
     size: Mapped[int]  # bytes
     uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # When the sweep last checked whether it is used; those checked longest ago come first.
+    # When the sweep last checked whether the image is used; it checks those with the earliest time first.
     looked_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

@@ -10,17 +10,17 @@ from skymailing.models.types import UTCDateTime
 
 
 class Reputation(Model):
-    """The start of an owner's bounce and complaint counts, and whether these have paused the mailings.
+    """When an owner's bounces and complaints began to count, and whether they have paused the mailings.
 
-    The counts themselves are rows of `usage_hours`. An owner without problems has no row.
+    The counts themselves are rows of `usage_hours`. An owner without problems has no row here.
     """
 
     __tablename__ = "reputations"
 
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    # When a bounce or complaint was counted that the sweep has not yet considered.
+    # When the latest bounce or complaint was counted that the sweep has not considered yet.
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Only letters sent after this time count: the owner resumed mailings after a pause.
+    # When the owner resumed mailings after a pause; only letters sent later count.
     counted_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The counts before that time, in the hour that contains `counted_since`.
     earlier_letters: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -30,7 +30,7 @@ class Reputation(Model):
     paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # A StateReason with its detail, as stored in the mailings.
     pause_reason: Mapped[str] = mapped_column(String(100), default="", server_default="")
-    # Whether the owner has yet to get a letter about the pause.
+    # Whether the letter to the owner about the pause is still to be sent.
     is_notice_due: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     __table_args__ = (

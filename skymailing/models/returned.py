@@ -1,4 +1,4 @@
-"""Models for returned letters, and what they report."""
+"""Models for returned letters, and for the bounces that they report."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -24,9 +24,9 @@ class ReturnedLetter(Model):
     __tablename__ = "returned_letters"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    # SHA-256 of the letter or event, or of the event's ID: a duplicate changes nothing.
+    # SHA-256 of the letter or event, or of the event's ID, to ignore duplicates.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    # Where it came from, such as "pipe"; for events, the provider.
+    # Where the letter came from, such as "pipe", or which provider sent the event.
     source: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     raw: Mapped[bytes] = mapped_column(LargeBinary)  # the first 64 KB
@@ -47,28 +47,28 @@ class ReturnedLetter(Model):
 class BounceKind(StrEnum):
     HARD = "hard"
     SOFT = "soft"
-    # It is about the letter or its sender, and is never counted against the client.
+    # The letter or its sender was rejected, which never counts against the client.
     POLICY = "policy"
     COMPLAINT = "complaint"
 
 
 class Proof(StrEnum):
-    """The reason to believe that a bounce is about its delivery."""
+    """How a bounce was matched to its delivery."""
 
-    # It quotes a Message-ID or an unsubscribe link that we signed, or a provider sent it to our webhook.
+    # By a Message-ID or an unsubscribe link that we signed, or a provider's webhook reported it.
     SIGNED = "signed"
-    # Only the address matches, so anyone could have written it: a person decides.
+    # Only by the address; anyone could have forged the report, so a person decides.
     ADDRESS = "address"
     PERSON = "person"
     DISMISSED = "dismissed"
 
 
-# Bounces with one of these proofs are trusted.
+# Bounces that were matched in one of these ways are trusted.
 TRUSTED_PROOFS = (Proof.SIGNED, Proof.PERSON)
 
 
 class Bounce(Model):
-    """A failure or a complaint that was reported after the server accepted the letter."""
+    """A failure or complaint that was reported after the mail server had accepted the letter."""
 
     __tablename__ = "bounces"
 
@@ -80,7 +80,7 @@ class Bounce(Model):
         ForeignKey("returned_letters.id", ondelete="SET NULL"), index=True
     )
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # Copied from the delivery; without foreign keys, like those of attempts.
+    # Copied from the delivery, without foreign keys, as in attempts.
     run_id: Mapped[int | None]
     mailing_id: Mapped[int | None]
     email_key: Mapped[str] = mapped_column(String(320))
@@ -97,7 +97,7 @@ class Bounce(Model):
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        # Servers report the same failure more than once.
+        # Servers may report the same failure repeatedly.
         Index("uq_bounces_delivery_id_kind", "delivery_id", "kind", unique=True),
         Index(None, "owner_id", "id"),
         Index(None, "owner_id", "email_key"),

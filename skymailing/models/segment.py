@@ -48,16 +48,16 @@ class Segment(Timestamps, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(SEGMENT_NAME_MAX_LENGTH))
-    # In the format that `delivery.audience.conditions` reads.
+    # In the format of `delivery.audience.conditions`.
     conditions: Mapped[dict[str, Any]] = mapped_column(JsonObject)
-    # Grows with every change, so that a form notices that another tab has saved the segment.
+    # Incremented with every change, so that a form detects changes by another tab.
     version: Mapped[int] = mapped_column(default=1)
 
 
 class MailingAudience(Model):
-    """A segment or a tag whose clients a mailing includes or excludes.
+    """A segment or tag whose clients a mailing includes or excludes.
 
-    No cascade: a segment or tag that a mailing uses cannot disappear unnoticed.
+    No cascade, because a segment or tag must not disappear from a mailing unnoticed.
     """
 
     __tablename__ = "mailing_audience"

@@ -14,27 +14,27 @@ SENDER_NAME_MAX_LENGTH = 200
 
 
 class Sender(Timestamps, Model):
-    """A From address of an owner, with a name. Mailings can use it once its mailbox has confirmed it."""
+    """A From address of an owner, with a name. Mailings can use it once it has been confirmed."""
 
     __tablename__ = "senders"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # Empty: the name in the owner's profile.
+    # If empty, the name in the owner's profile is used.
     name: Mapped[str] = mapped_column(String(SENDER_NAME_MAX_LENGTH), default="", server_default="")
     address: Mapped[str] = mapped_column(String(320))
     # `address` in lowercase; decides whether two addresses are the same.
     address_key: Mapped[str] = mapped_column(String(320))
-    # Where replies go; empty: to `address`.
+    # Where replies go; if empty, to `address`.
     reply_to: Mapped[str] = mapped_column(String(320), default="", server_default="")
     # Preselected in new mailings; at most one per owner.
     is_default: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # When someone who reads this mailbox allowed the owner to send from it; NULL again for a new address.
+    # When a person with access to this mailbox confirmed the address; NULL again if the address is changed.
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether the proof of the owner's domain confirmed it; the confirmation ends when that proof is lost.
+    # Whether the owner's verified domain confirmed the address, which ends when the verification is revoked.
     is_confirmed_by_domain: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # The mail server of its mailings; NULL: the installation's. No cascade: a server must not disappear from
-    # a sender unnoticed.
+    # The mail server for this sender's mailings; NULL for the installation's. No cascade, because a server
+    # must not disappear from a sender unnoticed.
     server_id: Mapped[int | None] = mapped_column(ForeignKey("smtp_servers.id"), index=True)
 
     owner: Mapped[User] = relationship()

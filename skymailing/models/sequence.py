@@ -54,7 +54,7 @@ SEQUENCE_TRANSITIONS = Transitions(
 
 
 class Trigger(StrEnum):
-    """What lets clients enter; in addition, owners and programs can add clients to any sequence."""
+    """The event with which clients enter; owners and programs can also add clients to any sequence."""
 
     MANUAL = "manual"
     FORM = "form"
@@ -82,15 +82,15 @@ OPEN_ENROLMENT_STATES = (EnrolmentState.ACTIVE, EnrolmentState.PAUSED)
 
 class LeaveReason(StrEnum):
     CONDITION = "condition"  # the sequence's exit condition
-    UNREACHABLE = "unreachable"  # unsubscribed, from everything or the topic, or suppressed
+    UNREACHABLE = "unreachable"  # unsubscribed from everything or from the topic, or suppressed
     REMOVED = "removed"  # by the owner or a program
     ARCHIVED = "archived"
 
 
 class Sequence(Timestamps, Model):
-    """Letters that clients get one after another, each from when the client entered.
+    """Letters that each client gets one after another after entering.
 
-    Its numbers are counted with the enrolments, and keep what deleted clients have added.
+    Its counts change together with the enrolments, and still include clients that have been deleted.
     """
 
     __tablename__ = "sequences"
@@ -102,21 +102,22 @@ class Sequence(Timestamps, Model):
         enum_column(SequenceState, "state"), default=SequenceState.DRAFT
     )
     trigger: Mapped[Trigger] = mapped_column(enum_column(Trigger, "trigger"), default=Trigger.MANUAL)
-    # What the trigger refers to. NULL once that is deleted: then no one enters until the owner chooses again.
+    # What the trigger refers to. NULL once that has been deleted; no one enters until the owner chooses
+    # again.
     form_id: Mapped[int | None] = mapped_column(ForeignKey("forms.id", ondelete="SET NULL"), index=True)
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
     joined_topic_id: Mapped[int | None] = mapped_column(
         ForeignKey("topics.id", ondelete="SET NULL"), index=True
     )
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segments.id", ondelete="SET NULL"), index=True)
-    # The trigger DATE: the custom field, how many days after it (negative: before) clients enter, and
-    # whether they do so on each anniversary.
+    # For the trigger DATE: the custom field, how many days after its date (before, if negative) clients
+    # enter, and whether they enter on each anniversary.
     date_key: Mapped[str] = mapped_column(String(DATE_KEY_MAX_LENGTH), default="", server_default="")
     date_offset: Mapped[int] = mapped_column(default=0, server_default="0")
     is_yearly: Mapped[bool] = mapped_column(default=True, server_default=true())
-    # How many days after entering clients may enter again, once they are through or have left. NULL: never.
+    # How many days after entering clients may enter again, once they have completed or left. NULL for never.
     reenter_days: Mapped[int | None]
-    # Conditions as in segments: clients who meet them leave before the next letter. NULL: none.
+    # Conditions in the format of segments; clients who meet them leave before the next letter.
     exit_conditions: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
     # What happens to letters that are more than a day late, for example after a pause.
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
@@ -124,20 +125,20 @@ class Sequence(Timestamps, Model):
     weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
     opens_at: Mapped[time | None] = mapped_column(Time)
     closes_at: Mapped[time | None] = mapped_column(Time)
-    # Copied to the mailings of its steps, whose keys keep these from being deleted.
+    # Copied to the mailings of the steps, whose foreign keys protect the sender and the topic from deletion.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="SET NULL"), index=True)
     topic_id: Mapped[int | None] = mapped_column(ForeignKey("topics.id", ondelete="SET NULL"), index=True)
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # For the trigger SEGMENT: when its members were last looked for. For DATE: the last day that was handled.
+    # For the trigger SEGMENT, when its members were last searched; for DATE, the last day that was processed.
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_on: Mapped[date | None]
-    # When a backup was restored: letters that were due by then may have been sent after the backup, so they
-    # are skipped. NULL: never, or the owner has decided to send them.
+    # When a backup was restored: letters due before that may have been sent since the backup, so they are
+    # skipped. NULL if none was restored, or if the owner has decided to send them.
     restored_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     entered: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     done: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     left: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Grows with every change, so that a form notices that another tab has saved the sequence.
+    # Incremented with every change, so that a form detects changes by another tab.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     owner: Mapped[User] = relationship()
@@ -156,10 +157,10 @@ class Sequence(Timestamps, Model):
 
 
 class SequenceStep(Model):
-    """A letter of a sequence, and how long clients wait for it after the step before.
+    """A letter of a sequence, and how long clients wait for it after the previous step.
 
-    Its letters are deliveries of a hidden mailing. A step that is removed stays for those who are waiting for
-    it: when their time comes, they go on without its letter.
+    Its letters are deliveries of a hidden mailing. The row of a removed step is kept for the clients who are
+    waiting for it: when its letter would be due, they continue without it.
     """
 
     __tablename__ = "sequence_steps"
@@ -170,15 +171,15 @@ class SequenceStep(Model):
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"), unique=True)
     wait: Mapped[int] = mapped_column(default=0)
     wait_unit: Mapped[WaitUnit] = mapped_column(enum_column(WaitUnit, "wait_unit"), default=WaitUnit.DAYS)
-    # The time of the day, in the owner's time zone; NULL: when the wait is over.
+    # The time of day in the owner's time zone; NULL for the moment at which the wait ends.
     at_time: Mapped[time | None] = mapped_column(Time)
-    # Conditions as in segments: other clients go on without this letter. NULL: none.
+    # Conditions in the format of segments; clients who do not meet them continue without this letter.
     conditions: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
     removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Clients who went on without its letter, and those who left while they were waiting for it.
+    # How many clients continued without the letter, and how many left while they were waiting for it.
     skipped: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     left: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Grows with every change of its values, as that of the sequence does with every change.
+    # Incremented with every change of the step's values.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     sequence: Mapped[Sequence] = relationship(back_populates="steps")
@@ -189,20 +190,20 @@ class SequenceStep(Model):
 
 
 class Enrolment(Model):
-    """A client's progress in a sequence. The last one of a client is kept: it prevents repeated letters."""
+    """A client's progress in a sequence. A client's last enrolment is kept, to prevent repeated letters."""
 
     __tablename__ = "enrolments"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     sequence_id: Mapped[int] = mapped_column(ForeignKey("sequences.id", ondelete="CASCADE"))
     client_id: Mapped[int] = mapped_column(BigId, ForeignKey("clients.id", ondelete="CASCADE"))
-    # Counts a client's entries from 1. For the trigger DATE: the year of the anniversary, or the date as
-    # YYYYMMDD, so that no occurrence counts twice; entries by hand, and those after another trigger was
-    # chosen, then count down from -1.
+    # Counts a client's entries from 1. For the trigger DATE, this is the year of the anniversary or the date
+    # as YYYYMMDD, so that no occurrence is used twice; manual entries, and those after a change of the
+    # trigger, then count down from -1.
     entry: Mapped[int] = mapped_column(default=1)
     state: Mapped[str] = mapped_column(String(16), default=EnrolmentState.ACTIVE)  # EnrolmentState
-    # The step that the client waits for; the last one when it ended. No foreign key, as its check would cost
-    # more than the update.
+    # The step that the client waits for, or the last one if the enrolment has ended. No foreign key, because
+    # checking it would cost more than the update.
     step_id: Mapped[int]
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     entered_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -210,22 +211,22 @@ class Enrolment(Model):
     left_reason: Mapped[str] = mapped_column(String(16), default="", server_default="")  # LeaveReason
 
     __table_args__ = (
-        # In this order, it also finds a client's enrolments.
+        # The columns are in this order so that the index also finds a client's enrolments.
         UniqueConstraint("client_id", "sequence_id", "entry"),
         Index(None, "sequence_id", "id"),
         CheckConstraint("state <> 'active' OR due_at IS NOT NULL", name="due"),
-        # For the sweep, and for the number of clients who are waiting for a step.
+        # For the sweep, and for counting the clients who are waiting for a step.
         Index("ix_enrolments_due", "step_id", "due_at", postgresql_where=IS_ACTIVE, sqlite_where=IS_ACTIVE),
-        # For the number of clients whom the owner has paused, who are few.
+        # For counting the clients whom the owner has paused, who are few.
         Index("ix_enrolments_paused", "step_id", postgresql_where=IS_PAUSED, sqlite_where=IS_PAUSED),
     )
 
 
 class StepLetter(Model):
-    """A note that an enrolment's letter of a step was planned, so that no client gets a step twice.
+    """A record that a step's letter was planned for an enrolment, so that no client gets it twice.
 
-    Written in the transaction that inserts the delivery. An enrolment is one entry of one client, so the key
-    is the step, the client and the entry.
+    It is inserted in the same transaction as the delivery. Step, client and entry form the key, because an
+    enrolment is one entry of one client.
     """
 
     __tablename__ = "step_letters"
@@ -239,11 +240,11 @@ class StepLetter(Model):
 
 
 class SequenceSignal(Model):
-    """A note that a client may enter a sequence: it got the tag, joined the topic, or confirmed the form.
+    """A signal that a client may enter a sequence: the client got a tag, joined a topic or confirmed a form.
 
-    Written in the transaction of that event: for tags and topics by a trigger of the database, so that no way
-    to add a tag can be forgotten. A migration that rebuilds `client_tags` or `topic_choices` on SQLite must
-    create the triggers again.
+    It is inserted in the same transaction as the event: for tags and topics by database triggers, which cover
+    every way to add a tag. A migration that rebuilds `client_tags` or `topic_choices` on SQLite must recreate
+    the triggers.
     """
 
     __tablename__ = "sequence_signals"

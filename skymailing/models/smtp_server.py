@@ -27,7 +27,7 @@ class SmtpServer(Timestamps, Model):
     __tablename__ = "smtp_servers"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    # NULL: everyone may use it.
+    # NULL if everyone may use the server.
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(SERVER_NAME_MAX_LENGTH))
     host: Mapped[str] = mapped_column(String(253))
@@ -36,10 +36,11 @@ class SmtpServer(Timestamps, Model):
     username: Mapped[str] = mapped_column(String(320), default="", server_default="")
     # Encrypted with a key derived from SECRET_KEY; empty if there is no password.
     encrypted_password: Mapped[str] = mapped_column(Text, default="", server_default="")
-    # Limits for all workers together; without a rate, as fast as the server accepts letters.
+    # Limits for all workers combined; without a rate, letters are sent as fast as the server accepts them.
     rate_per_minute: Mapped[int | None]
     sessions: Mapped[int] = mapped_column(default=2, server_default="2")
-    # A request for a test, until a worker has run it; then its time, its result and the server's reply.
+    # When a test was requested, until a worker has run it; when it was run, its result and the server's
+    # reply.
     test_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     tested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     has_passed: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -67,5 +68,5 @@ class SmtpServer(Timestamps, Model):
 
     @property
     def route(self) -> str:
-        """The name of its route, in the table `routes` and in attempts."""
+        """The name of the server's route, in the table `routes` and in attempts."""
         return f"{ROUTE_PREFIX}{self.id}"

@@ -19,7 +19,7 @@ class SuppressionReason(StrEnum):
 
 
 class Suppression(Model):
-    """An address to which an owner sends no more letters, whether or not it belongs to a client."""
+    """An address to which an owner's letters are no longer sent, whether or not it belongs to a client."""
 
     __tablename__ = "suppressions"
 
@@ -27,7 +27,7 @@ class Suppression(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(String(320))
     reason: Mapped[SuppressionReason] = mapped_column(enum_column(SuppressionReason, "reason"))
-    # The mail server's reply, or a comment by a person.
+    # The mail server's reply, or a person's comment.
     note: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
@@ -37,7 +37,7 @@ class Suppression(Model):
 class MergedAddress(Model):
     """An address whose client was merged into another: opting out at it also opts out the kept address.
 
-    It outlives both clients, as do letters with unsubscribe links.
+    The row outlives both clients, because their unsubscribe links do, too.
     """
 
     __tablename__ = "merged_addresses"

@@ -1,4 +1,4 @@
-"""Models for topics, which people leave and join separately, and for opting out through links in letters."""
+"""Models for topics, which people join and leave separately, and for opt-outs through links in letters."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -27,11 +27,12 @@ class Topic(Timestamps, Model):
     # `name` in lowercase; decides whether two topics are the same.
     name_key: Mapped[str] = mapped_column(String(2 * TOPIC_MAX_LENGTH))
     description: Mapped[str] = mapped_column(String(DESCRIPTION_MAX_LENGTH), default="", server_default="")
-    # Whether the preference page offers it to everyone, or only to those who have chosen it or left it.
+    # Whether the preference page offers the topic to everyone, or only to people who have joined or left it.
     is_public: Mapped[bool] = mapped_column(default=True, server_default=true())
-    # Whether only people who joined it get its mailings; otherwise all except those who left.
+    # Whether only people who have joined the topic get its mailings, or everyone except those who have left
+    # it.
     is_opt_in: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # The order on the preference page and in lists.
+    # The position on the preference page and in lists.
     position: Mapped[int] = mapped_column(default=0, server_default="0")
 
     __table_args__ = (
@@ -42,9 +43,9 @@ class Topic(Timestamps, Model):
 
 
 class TopicChoice(Model):
-    """The choice of the person with an address to join or leave a topic.
+    """A person's choice to join or leave a topic.
 
-    It is stored by address, like suppressions, so that it outlives the client and applies if the client is
+    Like a suppression, it is stored by address, so that it outlives the client and applies if the client is
     added again.
     """
 
@@ -54,7 +55,8 @@ class TopicChoice(Model):
     email_key: Mapped[str] = mapped_column(String(320), primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     is_joined: Mapped[bool]
-    # Whether the owner recorded it and so can revert it; only the person can change their own choices.
+    # Whether the owner made the choice, and can therefore change it; a person's own choices only they can
+    # change.
     is_by_owner: Mapped[bool] = mapped_column(default=False, server_default=false())
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
@@ -71,19 +73,19 @@ class OptOutReason(StrEnum):
 
 
 class OptOut(Model):
-    """An opt-out from a topic, or from everything, through the link in a letter; can be undone for a day."""
+    """An opt-out from a topic or from everything through a link in a letter; can be undone for a day."""
 
     __tablename__ = "opt_outs"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(String(320))
-    # NULL: everything. No foreign key: the reason is kept when the topic is deleted.
+    # NULL means everything. No foreign key, because the reason is kept when the topic is deleted.
     topic_id: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    # The run that counts it; NULL if no letter was found. No foreign key: it is a detail of the history.
+    # The run that counts the opt-out; NULL if no letter was found. No foreign key: the run may be deleted.
     run_id: Mapped[int | None]
-    # What the undo restores, see `clients.opt_outs`.
+    # What an undo restores, see `clients.opt_outs`.
     before: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     undone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # An OptOutReason and the person's own words, both optional.

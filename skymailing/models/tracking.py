@@ -1,4 +1,4 @@
-"""Models for what recipients did with their letters: links that they followed, and days of opens.
+"""Models for what recipients did with their letters: the links that they followed, and the opens.
 
 Times are in milliseconds since 1970, as in hits, because converting a hundred thousand of them takes seconds.
 """
@@ -14,17 +14,18 @@ from skymailing.models.types import BigId, UTCDateTime
 
 
 class OpenTracking(StrEnum):
-    """The data that is kept about the opens of a mailing's letters."""
+    """The data to store about opens of a mailing's letters."""
 
     OFF = "off"
     DAY = "day"  # the day of the last open, which needs no consent
-    PERSON = "person"  # how many times and when last, for those who agreed; nothing for the rest
+    PERSON = "person"  # the number of opens and the day of the last one, only of people who agreed
 
 
 class RunLink(Model):
-    """A link in the letters of a run, with the number that replaces it, and its counts.
+    """A link in the letters of a run, with the number that replaces it and its counts.
 
-    Links are not details of a run: letters lead to them for as long as the run exists.
+    It is kept when the run's details are removed, because links in letters work for as long as the run
+    exists.
     """
 
     __tablename__ = "run_links"
@@ -34,23 +35,23 @@ class RunLink(Model):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(String(200), default="", server_default="")  # its text
-    # The variants of a test whose letters contain it: the bit `variant_bit` of each. 0 without a test.
+    # The A/B test's variants that contain the link, as the sum of their `variant_bit`; 0 without a test.
     variants: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
-    # Recipients who followed it, how many times they did, and how many times machines did.
+    # How many recipients followed the link, how many times they did, and how many times machines did.
     people: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 def variant_bit(variant: int) -> int:
-    """Return the bit of `RunLink.variants` for a variant, given by its number."""
+    """Return the bit in `RunLink.variants` of the variant with this number."""
     return 1 << variant >> 1
 
 
 class Engagement(Model):
-    """The clicks and opens of a letter's recipient; there is a row only if something happened.
+    """The clicks and opens of a letter's recipient, if there are any.
 
-    A detail of the run: it is removed with its letters.
+    It is removed with the run's details.
     """
 
     __tablename__ = "engagements"
@@ -65,7 +66,7 @@ class Engagement(Model):
     clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     opened_on: Mapped[date | None] = mapped_column(Date)  # the last day on which it was opened
-    # Only in mailings that count opens per person, and only for those who agreed.
+    # Only in mailings that count opens per person, and only for people who agreed.
     opens: Mapped[int] = mapped_column(default=0, server_default="0")
     last_open_at: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -73,7 +74,7 @@ class Engagement(Model):
 
 
 class Click(Model):
-    """A recipient's clicks on one link of a letter. A detail of the run, like `Engagement`."""
+    """A recipient's clicks on one link of a letter; removed with the run's details."""
 
     __tablename__ = "clicks"
 
@@ -81,18 +82,18 @@ class Click(Model):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     first_at: Mapped[int] = mapped_column(BigInteger)
-    # The last hit, and whether it counts as a person's: a burst can turn it into a machine's.
+    # The last hit, and whether it counts as a person's: later hits of a burst can turn it into a machine's.
     last_at: Mapped[int] = mapped_column(BigInteger)
     was_person: Mapped[bool] = mapped_column(default=False, server_default=false())
     clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
 
-    # For the list of those who followed a link.
+    # To list the recipients who followed a link.
     __table_args__ = (Index(None, "run_id", "number", "delivery_id"),)
 
 
 class HitFold(Model):
-    """The part of a batch of hits that has been added to the counts, so that no hit is added twice."""
+    """How much of a batch of hits has been added to the counts, so that no hit is added twice."""
 
     __tablename__ = "hit_folds"
 

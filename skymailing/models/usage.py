@@ -17,21 +17,21 @@ class UsageKind(StrEnum):
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
-    REVIEWER_LETTERS = "reviewer-letters"  # questions to those who may get test letters
+    REVIEWER_LETTERS = "reviewer-letters"  # requests for consent to get test letters
     LINK_CHECKS = "link-checks"
     SERVER_TESTS = "server-tests"  # connections to test mail servers
     WEBHOOK_TESTS = "webhook-tests"  # test calls to webhooks
-    # Problems with mailings' letters, counted in the hour in which the letter was sent.
+    # Problems with letters of mailings, counted in the hour in which the letter was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"
 
 
-# An owner's reputation is computed from these, which are kept longer than the counts for limits.
+# An owner's reputation is computed from these counts, which are kept longer than those for limits.
 RATED_KINDS = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
 
 
 class Limited(StrEnum):
-    """The things that a user's limits apply to, as listed on pages."""
+    """What a user's limits apply to, as listed on pages."""
 
     LETTERS_PER_HOUR = "letters-per-hour"
     LETTERS_PER_DAY = "letters-per-day"
@@ -55,7 +55,7 @@ class Limited(StrEnum):
 
 
 class UsageHour(Model):
-    """A user's usage of one kind in one hour, or the number of that hour's letters that were returned."""
+    """A user's usage of one kind in one hour."""
 
     __tablename__ = "usage_hours"
 

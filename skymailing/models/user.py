@@ -29,20 +29,20 @@ class User(UserMixin, Timestamps, Model):
     email: Mapped[str] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[Role] = mapped_column(enum_column(Role, "role"), default=Role.USER)
-    # The sender name of new mailings; empty means the part of the address before the @.
+    # The sender name of new mailings; if empty, the part of the address before the @.
     name: Mapped[str] = mapped_column(String(200), default="")
-    # Empty: use the language of the browser.
+    # If empty, the browser's language is used.
     locale: Mapped[str] = mapped_column(String(10), default="")
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_reason: Mapped[str] = mapped_column(String(500), default="")
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The hour, in the user's time zone, of the daily summary letter; None turns it off.
+    # The hour of the daily summary letter in the user's time zone; NULL turns it off.
     summary_hour: Mapped[int | None]
     next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
-    # Part of every session's identity: incrementing it signs the user out everywhere. It starts at a
-    # random number: an ID may be reused after a restore, and old cookies must not work for the new account.
+    # Part of every session's identity; incrementing it signs the user out everywhere. It starts at a random
+    # number, because after a restore an ID may be reused, and old cookies must not work for the new account.
     session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(1_000_000_000))
     # When the account and everything it owns will be deleted; until then, its owner can cancel.
     deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -50,24 +50,24 @@ class User(UserMixin, Timestamps, Model):
     erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Whether to send a letter when a new device signs in.
     wants_login_letters: Mapped[bool] = mapped_column(default=True, server_default=true())
-    # The encrypted key of the one-time codes, or empty. In use once `second_factor_at` is set.
+    # The encrypted key for one-time codes, or empty; used once `second_factor_at` is set.
     totp_secret: Mapped[str] = mapped_column(String(255), default="", server_default="")
     second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The 30-second step of the last accepted code; codes of this step or earlier are rejected.
+    # The 30-second step of the last accepted code; codes of this and earlier steps are rejected.
     totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
-    # For the guide on the home page: the steps that the user skipped, and whether the user closed it.
+    # The steps of the home page's guide that the user skipped, and whether the user closed the guide.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # The types of clients' attributes by name (`AttributeType`); those not listed are text.
+    # The types of clients' attributes (`AttributeType`) by name; unlisted attributes are text.
     attribute_types: Mapped[dict[str, str]] = mapped_column(JsonObject, default=dict, server_default="{}")
-    # The columns of the client list (`clients.list_columns`); None: the default ones.
+    # The columns of the client list (`clients.list_columns`); NULL for the default ones.
     client_columns: Mapped[list[str] | None] = mapped_column(JsonObject)
-    # "dmy" or "mdy": how dates such as 06/05/1980 are read; empty: as in the country of the time zone.
+    # How dates such as 06/05/1980 are parsed: "dmy", "mdy", or empty, as in the country of the time zone.
     date_order: Mapped[str] = mapped_column(String(3), default="", server_default="")
-    # When a manager, an operator or an upgrade began to trust the account: it does not have the limits of
-    # new accounts, even if its address was confirmed only recently.
+    # When a manager, an operator or an upgrade marked the account as trusted: the limits of new accounts do
+    # not apply to it, even if its address was confirmed only recently.
     trusted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Not a column: the key of the current session, so that a single session can be ended.
+    # The key of the current session, so that a single session can be ended; not a column.
     session_key = ""
 
     __table_args__ = (

@@ -1,6 +1,6 @@
-"""Models for A/B tests: the variants of a mailing, and those that a run has sent.
+"""Models for A/B tests: the variants of a mailing, and their copies in a run.
 
-Variant 1, "A", is the mailing as it is; the other variants differ from it in some fields.
+Variant 1, "A", is the mailing itself; the other variants differ from it in some fields.
 """
 
 from enum import StrEnum
@@ -16,22 +16,22 @@ MAX_VARIANTS = 4
 
 
 class WinnerBy(StrEnum):
-    """The ways to choose the winner of a test."""
+    """How the winner of a test is to be chosen."""
 
-    CLICKS = "clicks"  # the clients of the sample, by following links
+    CLICKS = "clicks"  # the variant whose links more clients of the sample follow
     OWNER = "owner"
 
 
 class Decision(StrEnum):
-    """The way in which the winner of a test was chosen."""
+    """How the winner of a test was chosen."""
 
     CLICKS = "clicks"
-    NO_DIFFERENCE = "no-difference"  # by clicks, although the difference may be chance
+    NO_DIFFERENCE = "no-difference"  # by clicks, although the difference may be due to chance
     OWNER = "owner"
 
 
 class MailingVariant(Model):
-    """A variant of a mailing other than A; empty fields are those of the mailing."""
+    """A variant other than A; for empty fields, the mailing's values apply."""
 
     __tablename__ = "mailing_variants"
 
@@ -39,7 +39,7 @@ class MailingVariant(Model):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     subject: Mapped[str] = mapped_column(String(500), default="", server_default="")
     sender_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    # A message that a variant uses cannot be deleted.
+    # RESTRICT: a message that a variant uses cannot be deleted.
     message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="RESTRICT"), index=True)
 
     message: Mapped[Message | None] = relationship()
@@ -48,7 +48,7 @@ class MailingVariant(Model):
 
 
 class RunVariant(Model):
-    """A variant of a run's letters, with the content as it was when the run started."""
+    """A variant of a run's letters, with a copy of its content from the start of the run."""
 
     __tablename__ = "run_variants"
 
@@ -59,8 +59,8 @@ class RunVariant(Model):
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
-    # The letters of the sample, those that were sent, and those in which a person followed a link. Counted
-    # when the details of the run are removed; until then, the deliveries are counted.
+    # How many letters of the sample were planned, were sent, and had a link that a person followed. Stored
+    # when the run's details are removed; until then, pages count deliveries.
     planned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     sent: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

@@ -1,4 +1,4 @@
-"""Models for webhooks: where an owner's events are sent, the events, and the calls that send them."""
+"""Models for webhooks: endpoints to which an owner's events are sent, the events, and the calls."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ IS_PENDING = text("state = 'pending'")
 
 
 class EventType(StrEnum):
-    """What is reported; stored as plain text, so that a new type needs no migration."""
+    """The types of events; stored as plain text, so that a new type needs no migration."""
 
     CLIENT_CONFIRMED = "client.confirmed"
     CLIENT_UNSUBSCRIBED = "client.unsubscribed"
@@ -50,7 +50,7 @@ class EndpointState(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """Why an endpoint is disabled; stored as text."""
+    """The reason why an endpoint is disabled; stored as text."""
 
     OWNER = "owner"
     GONE = "gone"  # it responded with 410
@@ -58,7 +58,7 @@ class DisabledReason(StrEnum):
 
 
 class WebhookEndpoint(Timestamps, Model):
-    """An address to which an owner's events are sent."""
+    """A URL to which an owner's events are sent."""
 
     __tablename__ = "webhook_endpoints"
 
@@ -66,7 +66,8 @@ class WebhookEndpoint(Timestamps, Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     url: Mapped[str] = mapped_column(String(URL_MAX_LENGTH))
     events: Mapped[list[str]] = mapped_column(JsonObject)
-    # Encrypted with a key derived from SECRET_KEY, like the old secret, which also signs until it expires.
+    # The secret and the old one, encrypted with a key derived from SECRET_KEY. Calls are signed with both
+    # until the old secret expires.
     encrypted_secret: Mapped[str] = mapped_column(Text)
     encrypted_old_secret: Mapped[str] = mapped_column(Text, default="", server_default="")
     old_secret_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -78,8 +79,8 @@ class WebhookEndpoint(Timestamps, Model):
     faults: Mapped[int] = mapped_column(default=0, server_default="0")
     faults_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # For letters.changed: whether it is chosen, and the last attempt that was put into a call. Attempts up
-    # to `letters_until` are complete once all transactions before `letters_horizon` have ended.
+    # For letters.changed: whether the endpoint gets it, and the last attempt that was put into a call.
+    # Attempts up to `letters_until` are complete once all transactions before `letters_horizon` have ended.
     wants_letters: Mapped[bool] = mapped_column(default=False, server_default=false())
     letters_cursor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     letters_until: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
@@ -102,12 +103,12 @@ class WebhookEndpoint(Timestamps, Model):
 
 
 class WebhookEvent(Model):
-    """Something that happened to an owner's data, written in the transaction of the change."""
+    """An event, stored in the same transaction as the change that it reports."""
 
     __tablename__ = "webhook_events"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    # The webhook-id: the same in every repetition, so that receivers recognize them.
+    # The header webhook-id: the same in all attempts, so that receivers can recognize repeated calls.
     uuid: Mapped[UUID] = mapped_column(Uuid, default=uuid4)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     type: Mapped[str] = mapped_column(String(32))
@@ -123,7 +124,7 @@ class CallState(StrEnum):
 
 
 class WebhookCall(Model):
-    """The call that reports one event to an endpoint, repeated until the endpoint accepts it."""
+    """The call that reports an event to an endpoint; retried until the endpoint accepts it."""
 
     __tablename__ = "webhook_calls"
 
@@ -133,10 +134,10 @@ class WebhookCall(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     state: Mapped[CallState] = mapped_column(enum_column(CallState, "state"), default=CallState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    # When the next attempt is due. While a worker sends it: the end of its lease.
+    # When the next attempt is due, or while a worker makes one, when its lease ends.
     due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The last response: its code, NULL if there was none, and the start of its text, or the fault.
+    # The last response's code, or NULL if there was none, and the beginning of its text, or the fault.
     last_code: Mapped[int | None]
     last_response: Mapped[str] = mapped_column(String(RESPONSE_MAX_LENGTH), default="", server_default="")
     last_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

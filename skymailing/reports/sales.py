@@ -10,7 +10,7 @@ from skymailing.models import Purchase
 from skymailing.purchases.queries import Revenue, Sales, add_amounts, sum_up
 from skymailing.reports.aggregates import Scope, number_day
 from skymailing.reports.periods import Period
-from skymailing.web.money import write_amount
+from skymailing.web.money import format_amount
 
 Key = tuple[int, int]  # the number of a day, and the ID of a mailing
 SalesByDay = dict[Key, dict[str, Revenue]]  # by currency
@@ -43,7 +43,7 @@ def write_cells(revenues: dict[str, Revenue], currencies: list[str]) -> Iterator
     if currencies:
         yield sum(revenue.orders for revenue in revenues.values())
     for currency in currencies:
-        yield write_amount(revenues[currency].amount if currency in revenues else 0, currency)
+        yield format_amount(revenues[currency].amount if currency in revenues else 0, currency)
 
 
 def export_revenues(revenues: list[Revenue]) -> list[dict[str, Any]]:
@@ -52,7 +52,7 @@ def export_revenues(revenues: list[Revenue]) -> list[dict[str, Any]]:
         {
             "currency": revenue.currency,
             "orders": revenue.orders,
-            "revenue": write_amount(revenue.amount, revenue.currency),
+            "revenue": format_amount(revenue.amount, revenue.currency),
         }
         for revenue in revenues
     ]

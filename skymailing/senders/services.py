@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.delivery.routing.freemail import find_protected_domain
-from skymailing.domains.queries import is_proven
+from skymailing.domains.queries import is_domain_verified
 from skymailing.email_addresses import address_key, display_address
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -99,7 +99,7 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     if is_new_address:
         # The account's own address has already been confirmed.
         is_own = key == sender.owner.email
-        sender.is_confirmed_by_domain = not is_own and is_proven(sender.owner_id, key)
+        sender.is_confirmed_by_domain = not is_own and is_domain_verified(sender.owner_id, key)
         confirmed_at = now if sender.is_confirmed_by_domain else None
         sender.confirmed_at = sender.owner.confirmed_at if is_own else confirmed_at
     db.session.add(sender)

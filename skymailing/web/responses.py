@@ -28,7 +28,7 @@ from skymailing.web.formats import (
 )
 from skymailing.web.i18n import LANGUAGE_NAMES
 from skymailing.web.ids import BigIdConverter, IdConverter
-from skymailing.web.money import money
+from skymailing.web.money import format_money
 from skymailing.web.picture_files import parse_name
 from skymailing.web.static_files import asset
 from skymailing.web.subjects import readable_subject
@@ -73,13 +73,13 @@ def configure(app: Flask) -> None:
         local_date,
         short_day,
         number,
-        money,
         server_reply,
         file_size,
         readable_subject,
     )
     for filter_ in (*filters, explain_stored):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
+    app.add_template_filter(evaluate_when_rendered(format_money), "money")
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):
         app.add_template_global(helper)
     app.add_template_global(parse_name, "find_picture")

@@ -116,7 +116,7 @@ def test_settings_are_saved_and_shown(browser: FlaskClient, sequences: Sequences
     assert submit(browser, path, name="Renamed").status_code == 302
     sequences.session.refresh(sequence)
     assert (sequence.name, sequence.exit_conditions) == ("Renamed", segment.conditions)
-    assert "Enter both times" in submit(browser, path, closes_at="").text
+    assert "Enter two different times" in submit(browser, path, closes_at="").text
     stale = submit(browser, path, version="1")
     assert "another window" in stale.text
 

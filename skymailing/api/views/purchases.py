@@ -20,7 +20,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, Purchase
 from skymailing.purchases import queries, services
 from skymailing.security import get_own
-from skymailing.web.money import is_currency, read_amount, write_amount
+from skymailing.web.money import format_amount, is_currency, parse_amount
 
 bp = Resource("purchases", "Orders in your shop, credited to mailings.")
 
@@ -90,7 +90,7 @@ def read_price(values: dict[str, Any]) -> tuple[int, str]:
     currency = values["currency"]
     if not is_currency(currency):
         raise InvalidField("/currency", UserError("purchase_currency"))
-    amount = read_amount(values["amount"], currency)
+    amount = parse_amount(values["amount"], currency)
     if amount is None:
         raise InvalidField("/amount", UserError("purchase_amount"))
     return amount, currency
@@ -118,4 +118,4 @@ def find_client(owner_id: int, values: dict[str, Any]) -> Client:
 def describe(purchase: Purchase) -> dict[str, Any]:
     """Return a purchase for the schema."""
     values = {name: getattr(purchase, name) for name in COPIED}
-    return values | {"amount": write_amount(purchase.amount, purchase.currency)}
+    return values | {"amount": format_amount(purchase.amount, purchase.currency)}

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from skymailing.auth.export.rows import cells, read_in_chunks
 from skymailing.models import Client, Purchase
-from skymailing.web.money import write_amount
+from skymailing.web.money import format_amount
 
 
 def read_purchases(user_id: int) -> Iterator[Sequence[Any]]:
@@ -19,4 +19,4 @@ def read_purchases(user_id: int) -> Iterator[Sequence[Any]]:
     statement = statement.outerjoin(Client, Client.id == Purchase.client_id)
     for row in read_in_chunks(statement.where(Purchase.owner_id == user_id), Purchase.__table__.c.id):
         time, number, email, amount, currency, *rest = cells(row)
-        yield (time, number, email, write_amount(amount, currency), currency, *rest)
+        yield (time, number, email, format_amount(amount, currency), currency, *rest)
