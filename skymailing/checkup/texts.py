@@ -64,7 +64,7 @@ TEXT_TEXTS = {
     ),
     "pictures_weight": Texts(
         _l("The pictures load quickly"),
-        _l("The pictures have %(megabytes)s MB and load slowly on phones. Use fewer or smaller ones."),
+        _l("The pictures take up %(megabytes)s MB and load slowly on phones. Use fewer or smaller ones."),
     ),
     "picture_texts": Texts(
         _l("All pictures have a description"),
@@ -149,7 +149,7 @@ AUDIENCE_TEXTS = {
         QUIET,
     ),
     "bounces": Texts(
-        _l("Few emails of the last mailing came back"),
+        _l("Few emails in the last mailing came back"),
         _l("%(percent)s of your last mailing was not delivered. Check where these addresses come from."),
         RUN,
     ),

@@ -127,8 +127,8 @@ def leave_unknowns() -> ResponseReturnValue:
     count = unknowns.leave(current_user.id, utcnow())
     db.session.commit()
     text = ngettext(
-        "%(num)d email with an unknown delivery status will not be sent again.",
-        "%(num)d emails with an unknown delivery status will not be sent again.",
+        "%(num)d unclear email will not be sent again.",
+        "%(num)d unclear emails will not be sent again.",
         count,
     )
     flash(text, "success")

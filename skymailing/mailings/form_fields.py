@@ -65,10 +65,10 @@ def explain_duplicates() -> str:
     """Explain how many letters may arrive twice: one for each session with the mail server."""
     config = current_app.config
     sentence: str = ngettext(
-        "If the mail server restarts or a connection drops, it may be unknown whether %(num)d email was "
-        "delivered. If it is sent again, it may arrive twice.",
-        "If the mail server restarts or a connection drops, it may be unknown whether up to %(num)d "
-        "emails were delivered. If they are sent again, they may arrive twice.",
+        "If the mail server restarts or a connection drops, %(num)d email may be unclear. If it is sent "
+        "again, it may arrive twice.",
+        "If the mail server restarts or a connection drops, up to %(num)d emails may be unclear. If they are "
+        "sent again, they may arrive twice.",
         max(1, config["WORKERS"]) * config["MAIL_MAX_DISTANT_CONNECTIONS"],
     )
     return sentence

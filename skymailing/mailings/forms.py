@@ -146,7 +146,7 @@ class MailingForm(VariantFields, FlaskForm):
         _l("If a send is missed, for example because the service was down"), default=OnLate.SEND.value
     )
     on_unknown = SelectField(
-        _l("If it is unknown whether an email was delivered"),
+        _l("Unclear emails (may have arrived)"),
         default=OnUnknown.HOLD.value,
     )
 

@@ -156,15 +156,15 @@ def format_waiting(progress: Progress) -> str:
     if not progress.may_resend:
         return str(
             ngettext(
-                "%(num)d email may or may not have arrived.",
-                "%(num)d emails may or may not have arrived.",
+                "%(num)d email is unclear: it may have arrived or not.",
+                "%(num)d emails are unclear: they may have arrived or not.",
                 progress.unknowns.waiting,
             )
         )
     return str(
         ngettext(
-            "It is unknown whether %(num)d email was delivered. If it is sent again, it may arrive twice.",
-            "It is unknown whether %(num)d emails were delivered. If they are sent again, they may arrive "
+            "%(num)d email is unclear: it may have arrived. If it is sent again, it may arrive twice.",
+            "%(num)d emails are unclear: they may have arrived. If they are sent again, they may arrive "
             "twice.",
             progress.unknowns.waiting,
         )
@@ -179,10 +179,8 @@ def list_unknowns(progress: Progress) -> list[str]:
         at = max(unknowns.resend_at or progress.now, progress.now)
         sentences.append(
             ngettext(
-                "%(num)d email with an unknown delivery status will be sent again at %(time)s and may "
-                "arrive twice.",
-                "%(num)d emails with an unknown delivery status will be sent again from %(time)s and may "
-                "arrive twice.",
+                "%(num)d unclear email will be sent again at %(time)s and may arrive twice.",
+                "%(num)d unclear emails will be sent again from %(time)s and may arrive twice.",
                 unknowns.resend,
                 time=format_clock_time(at, progress.now),
             )
@@ -190,16 +188,16 @@ def list_unknowns(progress: Progress) -> list[str]:
     if unknowns.sent_again:
         sentences.append(
             ngettext(
-                "%(num)d email with an unknown delivery status was sent again and may have arrived twice.",
-                "%(num)d emails with an unknown delivery status were sent again and may have arrived twice.",
+                "%(num)d unclear email was sent again and may have arrived twice.",
+                "%(num)d unclear emails were sent again and may have arrived twice.",
                 unknowns.sent_again,
             )
         )
     if unknowns.left:
         sentences.append(
             ngettext(
-                "%(num)d email with an unknown delivery status will not be sent again.",
-                "%(num)d emails with an unknown delivery status will not be sent again.",
+                "%(num)d unclear email will not be sent again.",
+                "%(num)d unclear emails will not be sent again.",
                 unknowns.left,
             )
         )

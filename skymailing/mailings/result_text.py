@@ -43,7 +43,7 @@ MEASURE_TEXTS: dict[str, Any] = {
 NUMBER_TEXTS: dict[str, Any] = {
     "delivered": lazy_gettext("Delivered"),
     "undelivered": lazy_gettext("Not delivered"),
-    "unknown": lazy_gettext("May have arrived"),
+    "unknown": lazy_gettext("Unclear"),
     "not_sent": lazy_pgettext("report", "Not sent"),
     "complaints": lazy_gettext("Spam complaints"),
     "unsubscribed": lazy_pgettext("report", "Unsubscribed"),

@@ -45,6 +45,7 @@ MAX_COUNT = 10_000  # counts stop here
 LATEST_MAILINGS = 10  # on a user's page
 SEARCHED_ENTRIES = 100_000  # of the audit log, by one request
 BY_ENTRY: Order = [(AuditEntry.id, True)]
+BY_START: Order = [(Mailing.starts_at, True), (Mailing.id, True)]
 
 Period = tuple[datetime | None, datetime | None]
 
@@ -78,7 +79,7 @@ class MailingCriteria:
 
 
 def list_mailings(criteria: MailingCriteria, cursor: str | None) -> Page:
-    """Return a page of all users' mailings with their owners, newest first."""
+    """Return a page of all users' mailings with their owners, the latest start first."""
     statement = select(Mailing).join(Mailing.owner).options(contains_eager(Mailing.owner))
     statement = statement.where(*within(Mailing.starts_at, criteria.starts))
     if criteria.name:
@@ -92,7 +93,7 @@ def list_mailings(criteria: MailingCriteria, cursor: str | None) -> Page:
     if criteria.refused is not None:
         refusal = (RunAnswer.mailing_id == Mailing.id) & (RunAnswer.outcome == Outcome.FAILED)
         statement = statement.where(exists().where(refusal) == criteria.refused)
-    return paginate(statement, [(Mailing.id, True)], cursor)
+    return paginate(statement, BY_START, cursor)
 
 
 def find_end(mailing: Mailing) -> datetime | None:

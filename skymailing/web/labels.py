@@ -76,7 +76,7 @@ _register(
         DeliveryState.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         DeliveryState.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
-        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
+        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
         DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "excluded"), "gone"),
         DeliveryState.EXPIRED: (lazy_pgettext("delivery", "expired"), "gone"),
         DeliveryState.CANCELLED: (lazy_pgettext("delivery", "cancelled"), "gone"),
@@ -88,7 +88,7 @@ _register(
         Outcome.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         Outcome.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         Outcome.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
-        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
+        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
     },
 )
 _register(

@@ -203,11 +203,8 @@ def test_status_and_the_page_agree(run: Run, user: User, session: Session, brows
     assert page.select("#routes")[0].get_text(" ", strip=True) == values["route"]
     counts = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
     assert counts == [str(values[state.value]) for state in DeliveryState]
-    assert f"It is unknown whether {values['unknown_waiting']} emails were delivered" in page.get_text()
-    assert (
-        f"{values['unknown_resend']} email with an unknown delivery status will be sent again"
-        in page.get_text()
-    )
+    assert f"{values['unknown_waiting']} emails are unclear" in page.get_text()
+    assert f"{values['unknown_resend']} unclear email will be sent again" in page.get_text()
 
 
 def test_status_before_the_first_run_shows_zeros(run: Run, user: User) -> None:

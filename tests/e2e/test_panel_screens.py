@@ -6,7 +6,7 @@ from sqlalchemy import select
 from skymailing.models import Attempt, Mailing, MailingKind, MailingState, Role, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
-from tests.e2e.window import SCREENS, Screen
+from tests.e2e.window import PHONE, SCREENS, Screen
 
 
 def panel_paths(site: Site) -> list[str]:
@@ -52,6 +52,21 @@ def test_the_panel_fits_every_screen(
         window.open(path)
         assert window.page.locator("html").get_attribute("lang") == language
         window.expect_color_scheme()
+
+
+@pytest.mark.parametrize("locale", ["en", "ru"])
+def test_the_week_is_readable_on_a_phone(site: Site, open_window: OpenWindow, locale: str) -> None:
+    window = open_window(PHONE)
+    window.sign_in(site.add_user(Role.MANAGER, locale=locale).email)
+    window.open("/manager/")
+    titles = window.main.locator("table.days thead th")
+    assert titles.count() == 4
+    # A word that does not fit would be broken, or reach into the next column.
+    fits = "cells => cells.every((cell) => cell.scrollWidth <= cell.clientWidth)"
+    assert titles.evaluate_all(fits)
+    for name, value in (("overflowWrap", "normal"), ("wordBreak", "normal"), ("hyphens", "manual")):
+        found = titles.evaluate_all(f"cells => cells.map((cell) => getComputedStyle(cell).{name})")
+        assert set(found) == {value}, name
 
 
 def test_the_header_fits_a_small_laptop(site: Site, open_window: OpenWindow) -> None:

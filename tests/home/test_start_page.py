@@ -140,7 +140,7 @@ def test_unknown_letters_of_an_ended_mailing_leave_nothing_to_decide(
     mailing.ends_at = utcnow()
     session.commit()
     page = read(browser).get_text()
-    assert "2 emails may or may not have arrived." in page
+    assert "2 emails are unclear: they may have arrived or not." in page
     assert "Decide what to do" not in page
     assert list(find_decisions(browser)) == [f"unknown-mailing-{mailing.id}"]
 
@@ -167,7 +167,7 @@ def test_unknown_letters_of_sequences_and_programs_wait_for_a_decision(
         f"unknown-sequence-{sequence.id}": f"/sequences/{sequence.id}",
         "unknown-letters": "/letters/settle-unknowns",
     }
-    assert read(browser).get_text().count("It is unknown whether 1 email was delivered.") == 2
+    assert read(browser).get_text().count("1 email is unclear: it may have arrived or not.") == 2
 
 
 def test_unclear_returned_letters_wait_for_a_decision(
@@ -179,7 +179,7 @@ def test_unclear_returned_letters_wait_for_a_decision(
     session.commit()
 
     assert find_decisions(browser) == {"returns": "/logs/returned?kind=unclear"}
-    assert "1 returned email is unclear" in read(browser).get_text()
+    assert "1 returned email needs your decision" in read(browser).get_text()
 
 
 def test_mailings_paused_by_the_service_wait_for_their_owner(browser: FlaskClient, user: User) -> None:

@@ -106,7 +106,7 @@ def test_an_unknown_letter_is_sent_again_if_its_owner_wants(
             jobs.sweep()
         state = RunState.FINISHED if is_day_over else RunState.TRANSACTIONAL
         assert get_only_run(session).state is state
-        assert "It is unknown whether 1 email was delivered" in browser.get("/letters/").text
+        assert "1 email is unclear" in browser.get("/letters/").text
         with app.app_context():
             assert count_waiting_unknowns() == 1  # which an alert watches
         assert "Send 1 email again" in browser.get("/letters/settle-unknowns").text
@@ -114,7 +114,7 @@ def test_an_unknown_letter_is_sent_again_if_its_owner_wants(
         work()
     assert [letter.to for letter in smtp.letters] == ["anna@example.org"]
     assert count_states(session, unknown) == {"sent": 1}
-    assert "unknown whether" not in browser.get("/letters/").text
+    assert "is unclear" not in browser.get("/letters/").text
     with time_machine.travel(utcnow() + timedelta(days=2)), app.app_context():
         jobs.sweep()
     run = get_only_run(session)
@@ -129,7 +129,7 @@ def test_an_unknown_letter_is_left_if_its_owner_wants(
     work()
     assert smtp.letters == []
     assert count_states(session, unknown) == {"unknown": 1}
-    assert "unknown whether" not in browser.get("/letters/").text
+    assert "is unclear" not in browser.get("/letters/").text
     assert browser.get("/letters/settle-unknowns").status_code == 302
 
 
@@ -139,13 +139,13 @@ def test_after_some_days_an_unknown_letter_can_only_be_left(browser: FlaskClient
         assert "too late" in page
         assert "resend" not in page
         browser.post("/letters/settle-unknowns", data={"decision": "resend"})
-        assert "unknown whether" in browser.get("/letters/").text
+        assert "is unclear" in browser.get("/letters/").text
 
 
 def test_others_letters_are_not_decided(session: Session, sign_in: SignIn, unknown: Run) -> None:
     browser = sign_in(UserFactory.create())
     assert browser.post("/letters/settle-unknowns", data={}).status_code == 400
-    assert "unknown whether" not in browser.get("/letters/").text
+    assert "is unclear" not in browser.get("/letters/").text
     for decision in ("resend", "leave"):
         browser.post("/letters/settle-unknowns", data={"decision": decision})
     session.expire_all()

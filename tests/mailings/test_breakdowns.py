@@ -132,10 +132,10 @@ def test_emails_that_were_not_sent_do_not_lower_the_share_of_the_delivered(
     session.flush()
     page = soup(browser.get(path_of(run)))
     assert read_table(page, "domain") == {
-        "mail.example": {"Delivered": "3 75%", "May have arrived": "1 25%", "Not sent": "4 50%"}
+        "mail.example": {"Delivered": "3 75%", "Unclear": "1 25%", "Not sent": "4 50%"}
     }
     (hour,) = read_table(page, "hour").values()
-    assert hour == {"Delivered": "3", "May have arrived": "1", "Not sent": "4"}
+    assert hour == {"Delivered": "3", "Unclear": "1", "Not sent": "4"}
 
 
 def test_those_who_unsubscribed_are_counted_until_they_undo_it(

@@ -181,11 +181,11 @@ def test_possible_duplicates_are_counted_by_outcome(app: Flask, session: Session
     DeliveryFactory.create(run=run, state=DeliveryState.UNKNOWN, unknowns=2, finished_at=NOW)
     progress, text = measure(app, run)
     assert (progress.unknowns.waiting, progress.unknowns.left) == (2, 1)
-    assert "It is unknown whether 2 emails were delivered" in text.waiting
+    assert "2 emails are unclear: they may have arrived" in text.waiting
     assert text.unknowns == [
-        "2 emails with an unknown delivery status will be sent again from 12:20 and may arrive twice.",
-        "1 email with an unknown delivery status was sent again and may have arrived twice.",
-        "1 email with an unknown delivery status will not be sent again.",
+        "2 unclear emails will be sent again from 12:20 and may arrive twice.",
+        "1 unclear email was sent again and may have arrived twice.",
+        "1 unclear email will not be sent again.",
     ]
 
 

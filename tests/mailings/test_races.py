@@ -124,7 +124,7 @@ def test_a_service_reloads_the_mailing_so_no_change_is_lost(app: Flask, session:
         (
             "settle-unknowns",
             DeliveryState.UNKNOWN,
-            "2 emails with an unknown delivery status will be sent again",
+            "2 unclear emails will be sent again",
         ),
     ],
 )

@@ -73,7 +73,7 @@ def test_the_summary_is_sent_at_the_owners_hour_and_covers_the_last_day(
     (letter,) = read_letters(smtp, owner)
     assert letter.startswith("Daily summary: 5 emails sent")
     assert "from 2026-11-22 18:00 to 2026-11-23 18:00" in letter
-    assert "Осенние новости\n  sent: 5, failed: 2, expired: 1\n" in letter
+    assert "Осенние новости\n  sent: 5, not delivered: 2, not sent in time: 1\n" in letter
     assert f"http://sky.example/mailings/{mailing.id}" in letter
 
     sweep_at(NOON + timedelta(days=1, minutes=15))

@@ -17,7 +17,7 @@ def test_a_new_mailing_holds_unknown_letters_and_the_form_shows_how_many_may_arr
     form = browser.get("/mailings/new")
     assert get_value(form, "on_unknown") == "hold"
     letters = app.config["WORKERS"] * app.config["MAIL_MAX_DISTANT_CONNECTIONS"]
-    assert f"whether up to {letters} emails were delivered. If they are sent again" in form.text
+    assert f"up to {letters} emails may be unclear. If they are sent again" in form.text
 
     browser.post(
         "/mailings/new", data={name: value for name, value in fields.items() if name != "on_unknown"}

@@ -114,7 +114,7 @@ def test_the_confirmation_page_shows_the_count_and_warns_of_duplicates(
     browser: FlaskClient, mailing: Mailing
 ) -> None:
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
-    assert "2 emails with an unknown delivery status" in get_main_text(page)
+    assert "2 unclear emails" in get_main_text(page)
     assert "some may get it twice" in get_main_text(page)
     assert {button["value"] for button in soup(page).select("main button[name=decision]")} == {
         "resend",
@@ -125,7 +125,7 @@ def test_the_confirmation_page_shows_the_count_and_warns_of_duplicates(
 def test_only_the_unknown_letters_are_resent_and_only_once(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
-    assert "2 emails with an unknown delivery status will be sent again" in decide(browser, mailing, "resend")
+    assert "2 unclear emails will be sent again" in decide(browser, mailing, "resend")
     session.refresh(mailing)
     assert (mailing.state, get_last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
     assert "No emails need your decision" in decide(browser, mailing, "resend"), "pressed twice"
@@ -146,7 +146,7 @@ def test_letters_that_are_left_stay_unknown_and_need_no_further_decision(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     assert 'id="do-settle-unknowns"' in browser.get(f"/mailings/{mailing.id}").text
-    assert "2 emails with an unknown delivery status will not be sent" in decide(browser, mailing, "leave")
+    assert "2 unclear emails will not be sent" in decide(browser, mailing, "leave")
     finished_at = read_unknown_finished_at(session)
     assert None not in finished_at
     for decision in ("leave", "resend"):
@@ -161,7 +161,7 @@ def test_letters_that_are_left_stay_unknown_and_need_no_further_decision(
     assert (mailing.state, get_last_run(session).state) == (MailingState.FINISHED, RunState.FINISHED)
     page = browser.get(f"/mailings/{mailing.id}")
     assert 'id="do-settle-unknowns"' not in page.text
-    assert "2 emails with an unknown delivery status will not be sent" in get_main_text(page)
+    assert "2 unclear emails will not be sent" in get_main_text(page)
     assert browser.get(f"/mailings/{mailing.id}/settle-unknowns").status_code == 302
 
 
@@ -184,7 +184,7 @@ def test_unknown_letters_in_an_ended_mailing_can_only_be_left(
     assert "Dismiss" in get_main_text(page)
     assert "Do not send again" not in get_main_text(page)
     overview = get_main_text(browser.get(f"/mailings/{mailing.id}"))
-    assert "2 emails may or may not have arrived" in overview
+    assert "2 emails are unclear: they may have arrived or not" in overview
     assert "Decide what to do" not in overview
     assert expected in decide(browser, mailing, "resend")
     assert read_unknown_finished_at(session) == [None, None]
@@ -218,7 +218,7 @@ def test_letters_to_deleted_clients_are_not_resent(
     run = get_last_run(session)
     for state in (DeliveryState.UNKNOWN, DeliveryState.FAILED):
         DeliveryFactory.create(run=run, client_id=None, email=f"{state}@gone.example", state=state)
-    assert "2 emails with an unknown delivery status will be sent again" in decide(browser, mailing, "resend")
+    assert "2 unclear emails will be sent again" in decide(browser, mailing, "resend")
     work()
     browser.post(f"/mailings/{mailing.id}/resend-failed")
     work()

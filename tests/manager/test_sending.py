@@ -60,7 +60,7 @@ def test_returned_letters_of_no_user_are_shown_as_text(
     app: Flask, session: Session, user: User, panel: FlaskClient
 ) -> None:
     desk = Desk(app, session, user)
-    assert "Nothing unclear" in panel.get("/manager/returned/").text
+    assert "No unrecognized emails" in panel.get("/manager/returned/").text
     desk.ingest(b"From: ann@example.org\n\nCall me <script>\xff" + b"x" * 9000)
     desk.ingest(make_status(desk.send().email, "5.1.1", "user unknown"))
 

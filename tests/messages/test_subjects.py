@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.clients.subjects import fill_for_client
-from skymailing.models import User
+from skymailing.models import Role, User
 from skymailing.web.subjects import readable_subject
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
@@ -76,6 +76,6 @@ def panel_text(user: User, session: Session, app: Flask, browser: FlaskClient) -
     """Return the page of a mailing as a manager sees it."""
     message = MessageFactory.create(owner=user, subject=SUBJECT)
     mailing = MailingFactory.create(owner=user, message=message)
-    user.role = "manager"
+    user.role = Role.MANAGER
     session.flush()
     return get_main_text(browser.get(f"/manager/mailings/{mailing.id}/"))

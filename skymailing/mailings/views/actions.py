@@ -190,8 +190,8 @@ def flash_failed(count: int) -> None:
 def flash_resent(count: int) -> None:
     if count:
         text = ngettext(
-            "%(num)d email with an unknown delivery status will be sent again.",
-            "%(num)d emails with an unknown delivery status will be sent again.",
+            "%(num)d unclear email will be sent again.",
+            "%(num)d unclear emails will be sent again.",
             count,
         )
         flash(text, "success")
@@ -202,8 +202,8 @@ def flash_resent(count: int) -> None:
 def flash_left(count: int) -> None:
     if count:
         text = ngettext(
-            "%(num)d email with an unknown delivery status will not be sent again.",
-            "%(num)d emails with an unknown delivery status will not be sent again.",
+            "%(num)d unclear email will not be sent again.",
+            "%(num)d unclear emails will not be sent again.",
             count,
         )
         flash(text, "success")

@@ -240,7 +240,7 @@ def flash_unchanged_fields(form: MailingForm) -> None:
         flash(
             _(
                 "This mailing has already been sent, so its message, recipients and start were not changed. "
-                "Only the name, end, days and hours, and the setting for unknown deliveries were saved."
+                "Only the name, end, days and hours, and the setting for unclear emails were saved."
             ),
             "warning",
         )

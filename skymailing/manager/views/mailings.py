@@ -27,6 +27,7 @@ from skymailing.extensions import db
 from skymailing.letters.queries import find_newest_content
 from skymailing.mailings import log_queries, services
 from skymailing.mailings import queries as mailing_queries
+from skymailing.mailings.result_text import format_share
 from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
@@ -59,7 +60,14 @@ class MailingsView(PanelView):
             starts=form.utc_range(),
         )
         page = queries.list_mailings(criteria, request.args.get("cursor"))
-        return self.render("manager/mailings.html", page=page, form=form, find_end=queries.find_end)
+        return self.render(
+            "manager/mailings.html",
+            page=page,
+            form=form,
+            find_end=queries.find_end,
+            last_runs=mailing_queries.count_last_runs([mailing.id for mailing in page]),
+            format_share=format_share,
+        )
 
     @expose("/<int:mailing_id>/")
     def show(self, mailing_id: int) -> ResponseReturnValue:

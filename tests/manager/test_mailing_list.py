@@ -1,0 +1,50 @@
+"""Test the panel's list of all users' mailings: its order, and the results of their last runs."""
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import DeliveryState, Role, RunState
+from tests.conftest import SignIn
+from tests.mailings.pages import soup
+from tests.support.factories import MailingFactory, UserFactory, create_run
+from tests.support.statements import record_statements
+
+PATH = "/manager/mailings/"
+
+
+@pytest.fixture
+def panel(sign_in: SignIn, session: Session) -> FlaskClient:
+    """Return a browser in which a manager is signed in."""
+    return sign_in(UserFactory.create(role=Role.MANAGER))
+
+
+def test_mailings_are_listed_by_their_start_with_the_last_result(panel: FlaskClient) -> None:
+    now = utcnow()
+    for name, days in (("Old", -9), ("New", -1), ("Oldest", -20)):
+        mailing = MailingFactory.create(name=name, starts_at=now + timedelta(days=days))
+    counts = {DeliveryState.SENT: 3, DeliveryState.FAILED: 1, DeliveryState.UNKNOWN: 1}
+    create_run(mailing, {DeliveryState.SENT: 9}, scheduled_for=now - timedelta(days=20))
+    run = create_run(mailing, counts, scheduled_for=now - timedelta(days=19), state=RunState.FINISHED)
+    page = soup(panel.get(PATH))
+    assert [link.get_text() for link in page.select("tbody .cell-main a")] == ["New", "Old", "Oldest"]
+    results = [" ".join(cell.get_text().split()) for cell in page.select("tbody .row-result")]
+    assert results == ["–", "–", "3 delivered (60%), 1 not delivered, 1 unclear"]
+    assert page.select(f'.row-result a[href="/manager/runs/{run.id}/"]')
+
+
+def test_more_results_need_no_more_queries(panel: FlaskClient, session: Session) -> None:
+    numbers = []
+    for _round in range(2):
+        for _number in range(5):
+            create_run(MailingFactory.create(), {DeliveryState.SENT: 1})
+        session.flush()
+        session.expunge_all()
+        with record_statements() as statements:
+            page = panel.get(PATH).text
+        numbers.append(len(statements))
+    assert page.count("1 delivered (100%)") == 10
+    assert numbers[0] == numbers[1] > 0, numbers
