@@ -61,12 +61,13 @@ def test_the_week_is_readable_on_a_phone(site: Site, open_window: OpenWindow, lo
     window.open("/manager/")
     titles = window.main.locator("table.days thead th")
     assert titles.count() == 4
-    # A word that does not fit would be broken, or reach into the next column.
-    fits = "cells => cells.every((cell) => cell.scrollWidth <= cell.clientWidth)"
+    # Without breaks, a word that does not fit reaches into the next column.
+    fits = """(cells) => cells.every((cell) => {
+        cell.style.overflowWrap = "normal";
+        cell.style.hyphens = "manual";
+        return cell.scrollWidth <= cell.clientWidth;
+    })"""
     assert titles.evaluate_all(fits)
-    for name, value in (("overflowWrap", "normal"), ("wordBreak", "normal"), ("hyphens", "manual")):
-        found = titles.evaluate_all(f"cells => cells.map((cell) => getComputedStyle(cell).{name})")
-        assert set(found) == {value}, name
 
 
 def test_the_header_fits_a_small_laptop(site: Site, open_window: OpenWindow) -> None:
