@@ -15,12 +15,12 @@ FIND_BROKEN = r"""() => {
     while (nodes.nextNode()) {
         const node = nodes.currentNode, parent = node.parentElement;
         if (parent.closest("script, style, textarea, option, .visually-hidden, .columns-menu")) continue;
-        for (const word of node.data.matchAll(/[^\s\u00a0\u2010-\u2014-]{3,}/g)) {
+        for (const match of node.data.matchAll(/[^\s\u00a0\u2010-\u2014-]{3,}/g)) {
             const range = document.createRange();
-            range.setStart(node, word.index);
-            range.setEnd(node, word.index + word[0].length);
+            range.setStart(node, match.index);
+            range.setEnd(node, match.index + match[0].length);
             const boxes = [...range.getClientRects()].filter((box) => box.width);
-            if (boxes.length && boxes.at(-1).top - boxes[0].top > 8) found.push(word[0]);
+            if (boxes.length && boxes.at(-1).top - boxes[0].top > 8) found.push(match[0]);
         }
     }
     return found;
