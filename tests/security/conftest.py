@@ -16,6 +16,7 @@ from skymailing import create_app
 from skymailing.extensions import db, limiter
 from skymailing.models import Delivery, DeliveryState, MailingState, Role, User
 from skymailing.tracking.targets import forget_targets
+from tests.security.client_decisions import make_distinct_group
 from tests.security.object_factories import (
     make_api_key,
     make_bounce,
@@ -114,6 +115,7 @@ MAKERS = {
     "upload_id": make_upload,
     "job_id": make_bulk_job,
     "note_id": make_note,
+    "group_id": make_distinct_group,
     "tag_id": make_tag,
     "topic_id": make_topic,
     "bounce_id": make_bounce,
