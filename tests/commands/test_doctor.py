@@ -26,14 +26,14 @@ UNREACHABLE_URL = "http://127.0.0.1:1"
 @pytest.fixture
 def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
     """Yield an app that cannot reach any of its servers."""
-    broken = {
+    unreachable_servers = {
         "DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "MAIL_PORT": "1",
         "DNS_SERVER": "127.0.0.1:1",
         "PUBLIC_URL": UNREACHABLE_URL,
     }
-    app = create_app(TestingConfig(environment | broken))
+    app = create_app(TestingConfig(environment | unreachable_servers))
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -45,18 +45,19 @@ def _no_network(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "DNS_SERVER", "127.0.0.1:1")
 
 
-def list_names(output: str, mark: str) -> list[str]:
-    return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(mark + " ")]
+def list_checks(output: str, status: str) -> list[str]:
+    """Return the names of the checks that were printed with a status: "ok", "PROBLEM" or "?"."""
+    return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(status + " ")]
 
 
 def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
     result = broken_app.test_cli_runner().invoke(args=["doctor"])
 
     assert result.exit_code == 1
-    assert list_names(result.output, "PROBLEM") == [
+    assert list_checks(result.output, "PROBLEM") == [
         *("database", "redis", "scheduler", "workers", "sweep", "mail-server", "site")
     ]
-    assert list_names(result.output, "?") == [
+    assert list_checks(result.output, "?") == [
         *("returned", "signature", "clock", "sender-domain", "spf", "dkim", "dmarc")
     ]
     for setting in ("DATABASE_URL", "REDIS_URL", "MAIL_SERVER", "PUBLIC_URL"):
@@ -65,18 +66,17 @@ def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
 
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("_no_network")
-def test_working_parts_are_reported_as_ok(app: Flask, smtp: SmtpServer) -> None:
+def test_working_components_are_reported_as_ok(app: Flask, smtp: SmtpServer) -> None:
     result = app.test_cli_runner().invoke(args=["doctor"])
 
-    assert result.exit_code == 1, result.output  # because no scheduler or worker is running
-    working = list_names(result.output, "ok")
-    assert working == [
+    assert result.exit_code == 1, result.output  # no scheduler or worker is running
+    assert list_checks(result.output, "ok") == [
         *("configuration", "files", "journals", "disk", "proxy", "database", "redis", "returned"),
         *("mail-server", "clock"),
     ]
 
 
-def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: Session) -> None:
+def test_only_selected_checks_run_and_are_printed_as_json(app: Flask, session: Session) -> None:
     result = app.test_cli_runner().invoke(args=["doctor", "--only", "database", "--only", "redis", "--json"])
     failing = app.test_cli_runner().invoke(args=["doctor", "--only", "workers", "--json"])
 
@@ -109,23 +109,21 @@ def test_files_readable_by_others_are_a_problem(
 
 
 def test_a_nearly_full_disk_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    ample = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
+    with_space = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
     monkeypatch.setattr(host, "MIN_FREE_BYTES", 1 << 60)
-    full = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
+    without_space = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
 
-    assert (ample.exit_code, full.exit_code) == (0, 1)
-    assert "MB free" in full.output
+    assert (with_space.exit_code, without_space.exit_code) == (0, 1)
+    assert "MB free" in without_space.output
 
 
-def test_a_redis_without_password_on_a_network_is_a_problem(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redis_on_the_network_needs_a_password(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     for url, is_ok in (
         ("redis://10.0.0.1:6379/0", False),
         ("redis://:secret@10.0.0.1:6379/0", True),
         ("redis://127.0.0.1:6379/0", True),
     ):
-        monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app keeps its connection
+        monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app still uses its old connection
         result = app.test_cli_runner().invoke(args=["doctor", "--only", "redis"])
         assert (result.exit_code == 0) == is_ok, result.output
 
@@ -158,21 +156,21 @@ def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
 
 
 @pytest.mark.both_engines
-def test_a_journal_that_cannot_be_read_is_a_problem(app: Flask) -> None:
-    entry = app.config["DATA_DIR"] / "journal" / "moved.jsonl"
-    entry.mkdir(parents=True)
+def test_an_unreadable_journal_is_a_problem(app: Flask) -> None:
+    journal = app.config["DATA_DIR"] / "journal" / "moved.jsonl"
+    journal.mkdir(parents=True)
     try:
-        found = app.test_cli_runner().invoke(args=["doctor", "--only", "journals"])
+        result = app.test_cli_runner().invoke(args=["doctor", "--only", "journals"])
     finally:
-        entry.rmdir()
+        journal.rmdir()
 
-    assert found.exit_code == 1
-    assert f"{entry} cannot be read: Is a directory" in found.output
+    assert result.exit_code == 1
+    assert f"{journal} cannot be read: Is a directory" in result.output
 
 
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("_no_network")
-def test_a_clock_that_differs_is_a_problem(app: Flask, session: Session) -> None:
+def test_a_wrong_system_clock_is_a_problem(app: Flask, session: Session) -> None:
     with time_machine.travel(utcnow() - timedelta(minutes=2)):
         result = app.test_cli_runner().invoke(args=["doctor", "--only", "clock"])
 
@@ -181,7 +179,7 @@ def test_a_clock_that_differs_is_a_problem(app: Flask, session: Session) -> None
     assert "timedatectl" in result.output
 
 
-def test_the_catcher_does_not_run_beside_a_real_mail_server(app: Flask) -> None:
+def test_the_catcher_does_not_start_if_a_real_mail_server_is_configured(app: Flask) -> None:
     result = app.test_cli_runner().invoke(args=["catcher"])
 
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""Test occurrences in the owner's time zone against a day-by-day search and an observed clock."""
+"""Test occurrences in the owner's time zone against a day-by-day search with a simulated local clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -28,8 +28,8 @@ RULES = [
     *(Recurrence(WEEK, 1, "135"), Recurrence(WEEK, 3, "27"), Recurrence(WEEK, 1, "1234567")),
     *(Recurrence(MONTH, 1, on_last_day=True), Recurrence(MONTH, 2, on_last_day=True), Recurrence(YEAR, 4)),
 ]
-COUNTS = {DAILY: 368, WEEKLY: 54, MONTHLY: 27}
-# In all these zones, clocks change at multiples of 15 minutes, and by multiples of 15 minutes.
+COUNTS = {DAILY: 368, WEEKLY: 54, MONTHLY: 27}  # occurrences to compare
+# In all these zones, clocks change at and by multiples of 15 minutes.
 QUARTER = timedelta(minutes=15)
 
 times = st.builds(
@@ -42,7 +42,7 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 
 @cache
 def observe_clock(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
-    """Read the local clock every quarter of an hour; return when it first showed each time of that year."""
+    """Return when the local clock first shows each quarter of an hour of a year."""
     first_shown: dict[datetime, datetime] = {}
     now, end = datetime(year - 1, 12, 31, tzinfo=UTC), datetime(year + 1, 1, 2, tzinfo=UTC)
     while now < end:
@@ -52,11 +52,11 @@ def observe_clock(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
 
 
 def find_first_shown(day: date, hour: time, zone: ZoneInfo) -> datetime:
-    """Return when the clock first shows that time, or would show it if it were not skipped."""
-    wall, skipped = datetime.combine(day, hour), timedelta()
-    while wall not in observe_clock(zone, day.year):
-        wall, skipped = wall - QUARTER, skipped + QUARTER
-    return observe_clock(zone, day.year)[wall] + skipped
+    """Return when the clock first shows that time, or would show it if the clock did not skip it."""
+    local, skipped = datetime.combine(day, hour), timedelta()
+    while local not in observe_clock(zone, day.year):
+        local, skipped = local - QUARTER, skipped + QUARTER
+    return observe_clock(zone, day.year)[local] + skipped
 
 
 def belongs_to_series(day: date, anchor: date, rule: Recurrence) -> bool:
@@ -66,9 +66,9 @@ def belongs_to_series(day: date, anchor: date, rule: Recurrence) -> bool:
     if rule.unit is DAY:
         return (day - anchor).days % rule.every == 0
     if rule.unit is WEEK:
-        mondays = [one - timedelta(days=one.weekday()) for one in (anchor, day)]
-        is_week = (mondays[1] - mondays[0]).days // 7 % rule.every == 0
-        return is_week and str(day.isoweekday()) in (rule.weekdays or str(anchor.isoweekday()))
+        mondays = [date_ - timedelta(days=date_.weekday()) for date_ in (anchor, day)]
+        is_in_week = (mondays[1] - mondays[0]).days // 7 % rule.every == 0
+        return is_in_week and str(day.isoweekday()) in (rule.weekdays or str(anchor.isoweekday()))
     is_last_of_month = (day + timedelta(days=1)).month != day.month
     months = (day.year - anchor.year) * 12 + day.month - anchor.month
     if months % (rule.every * (12 if rule.unit is YEAR else 1)):
@@ -79,7 +79,7 @@ def belongs_to_series(day: date, anchor: date, rule: Recurrence) -> bool:
 
 
 def find_occurrences(anchor: datetime, rule: Recurrence, zone: ZoneInfo, first: date) -> Iterator[datetime]:
-    """Yield the occurrences from `first` on, found day by day with the observed clock."""
+    """Yield the occurrences from the day `first` on, found by checking each day."""
     local = anchor.astimezone(zone)
     day = first
     while True:
@@ -96,19 +96,19 @@ def find_occurrences(anchor: datetime, rule: Recurrence, zone: ZoneInfo, first: 
 )
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, DAILY, timedelta(days=153))
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, DAILY, timedelta(days=370))
-def test_the_next_occurrence_is_the_next_matching_day(
+def test_the_next_occurrence_is_on_the_next_matching_day(
     anchor: datetime, zone: ZoneInfo, rule: Recurrence, later: timedelta
 ) -> None:
     after = anchor + later
-    days = find_occurrences(anchor, rule, zone, after.astimezone(zone).date() - timedelta(days=1))
-    assert find_next_occurrence(anchor, rule, zone, after) == next(at for at in days if at > after)
+    occurrences = find_occurrences(anchor, rule, zone, after.astimezone(zone).date() - timedelta(days=1))
+    assert find_next_occurrence(anchor, rule, zone, after) == next(at for at in occurrences if at > after)
 
 
 @pytest.mark.parametrize("rule", [DAILY, WEEKLY, MONTHLY], ids=["daily", "weekly", "monthly"])
 @pytest.mark.parametrize("name", ZONES)
 @pytest.mark.parametrize("first", [date(2028, 1, 29), date(2028, 1, 31), date(2026, 12, 30)])
 @pytest.mark.parametrize("hour", [time(0), time(1, 45), time(2), time(2, 30), time(9), time(23, 45)])
-def test_a_year_of_occurrences_agrees_with_the_calendar_and_the_clock(
+def test_occurrences_over_a_year_match_a_day_by_day_search(
     hour: time, first: date, name: str, rule: Recurrence
 ) -> None:
     zone = ZoneInfo(name)
@@ -156,7 +156,7 @@ def test_a_monthly_series_on_the_31st_uses_the_last_day_of_shorter_months() -> N
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])
-def test_the_local_hour_stays_the_same_across_a_clock_change(day: date) -> None:
+def test_the_local_time_stays_the_same_across_a_clock_change(day: date) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     anchor = datetime(2026, 1, 1, 9, 0, tzinfo=berlin)
     for offset in (-1, 0, 1):
@@ -185,7 +185,7 @@ def test_a_one_time_mailing_has_no_next_occurrence() -> None:
         (Recurrence(DAY, 10), date(2026, 12, 25), ["2026-12-25", "2027-01-04"]),
     ],
 )
-def test_the_first_occurrence_is_the_first_matching_day(
+def test_the_first_occurrences_are_on_the_first_matching_days(
     rule: Recurrence, start: date, expected: list[str]
 ) -> None:
     anchor = datetime.combine(start, time(9), UTC)

@@ -1,4 +1,4 @@
-"""Test the command palette: its pages, and the objects that it finds."""
+"""Test the command palette: the pages, objects and help pages that it finds."""
 
 import pytest
 from flask import Flask, url_for
@@ -11,7 +11,7 @@ from tests.conftest import SignIn
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
-def test_every_page_opens(app: Flask, sign_in: SignIn) -> None:
+def test_every_listed_page_opens(app: Flask, sign_in: SignIn) -> None:
     admin = UserFactory.create(role=Role.ADMIN)
     browser = sign_in(admin)
     with app.test_request_context():
@@ -22,7 +22,7 @@ def test_every_page_opens(app: Flask, sign_in: SignIn) -> None:
 
 
 @pytest.mark.one_engine
-def test_pages_are_found_by_their_names_and_by_other_words(app: Flask, user: User) -> None:
+def test_pages_are_found_by_name_and_by_keywords(app: Flask, user: User) -> None:
     with app.test_request_context(headers={"Accept-Language": "en"}):
         assert [place.endpoint for place in find_places(user, ["imp"])] == ["clients.import_new"]
         assert [place.endpoint for place in find_places(user, ["csv", "up"])] == ["clients.import_new"]
@@ -34,9 +34,9 @@ def test_pages_are_found_by_their_names_and_by_other_words(app: Flask, user: Use
         assert [place.endpoint for place in find_places(user, ["импорт"])] == ["clients.import_new"]
 
 
-def test_own_objects_are_found(browser: FlaskClient, session: Session, user: User) -> None:
-    stranger = UserFactory.create()
-    for owner in (user, stranger):
+def test_only_the_users_own_objects_are_found(browser: FlaskClient, session: Session, user: User) -> None:
+    other_user = UserFactory.create()
+    for owner in (user, other_user):
         MailingFactory.create(owner=owner, name="Осенняя ярмарка", state=MailingState.DRAFT)
         MessageFactory.create(owner=owner, subject="Осенняя скидка <b>")
         ClientFactory.create(owner=owner, full_name="Осенняя Анна", email=f"anna{owner.id}@example.org")
@@ -45,7 +45,7 @@ def test_own_objects_are_found(browser: FlaskClient, session: Session, user: Use
     assert page.count("Осенняя ярмарка") == 1
     assert "Осенняя скидка &lt;b&gt;" in page
     assert f"anna{user.id}@example.org" in page
-    assert f"anna{stranger.id}@example.org" not in page
+    assert f"anna{other_user.id}@example.org" not in page
     assert "<html" not in page
     assert "<html" in browser.get("/go/?q=осенняя").text
 
@@ -58,14 +58,14 @@ def test_help_pages_are_found(browser: FlaskClient) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("search", ["%", "_", "'", "\\", "*[", "a" * 5000, "\x00", "  "])
-def test_odd_searches_find_nothing_unexpected(browser: FlaskClient, user: User, search: str) -> None:
+def test_unusual_searches_do_not_match_everything(browser: FlaskClient, user: User, search: str) -> None:
     MailingFactory.create(owner=user, name="Plain name")
-    page = browser.get("/go/", query_string={"q": search, "part": "1"})
-    assert page.status_code == 200
-    assert "Plain name" not in page.text
+    response = browser.get("/go/", query_string={"q": search, "part": "1"})
+    assert response.status_code == 200
+    assert "Plain name" not in response.text
 
 
 @pytest.mark.one_engine
-def test_visitors_have_no_palette(visitor: FlaskClient) -> None:
+def test_signed_out_visitors_have_no_palette(visitor: FlaskClient) -> None:
     assert visitor.get("/go/").status_code == 302
     assert 'id="palette"' not in visitor.get("/").text

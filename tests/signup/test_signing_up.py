@@ -1,4 +1,4 @@
-"""Test that people who fill in a form and confirm their address become clients with proof of consent."""
+"""Test that people who submit a form and confirm their address become clients with recorded consent."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,18 +35,18 @@ Work = Callable[[], None]
 
 
 def find_client(session: Session) -> Client | None:
-    found = select(Client).where(Client.email_key == EMAIL.lower())
-    return session.scalar(found.execution_options(populate_existing=True))
+    statement = select(Client).where(Client.email_key == EMAIL.lower())
+    return session.scalar(statement.execution_options(populate_existing=True))
 
 
 def confirm(app: Flask, smtp: SmtpServer, work: Work) -> None:
-    """Confirm the only request."""
+    """Follow the link in the only confirmation letter, and confirm."""
     work()
     assert Visitor(app).post(only_link(smtp), {}).status_code == 200
     smtp.clear()
 
 
-def test_a_person_subscribes_through_the_hosted_page(
+def test_a_person_subscribes_through_the_forms_own_page(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     tag = Tag(owner_id=user.id, name="Site", name_key="site")
@@ -58,17 +58,17 @@ def test_a_person_subscribes_through_the_hosted_page(
         page = anna.get(path_of(form))
         assert "I agree to get news." in page.text
         clock.shift(10)
-        sent = anna.post(path_of(form), read_fields(page) | ENTERED)
-    assert "Check your email" in get_main_text(sent)
-    assert find_client(session) is None, "no client before the confirmation"
+        response = anna.post(path_of(form), read_fields(page) | ENTERED)
+    assert "Check your email" in get_main_text(response)
+    assert find_client(session) is None, "the address is not confirmed yet"
     work()
     (letter,) = smtp.letters
     assert letter.to == EMAIL
     link = read_link(letter)
-    shown = anna.get(link)
-    assert "Confirm subscription" in get_main_text(shown)
-    assert "I agree to get news." in shown.text
-    assert find_client(session) is None, "mail scanners follow links"
+    confirmation = anna.get(link)
+    assert "Confirm subscription" in get_main_text(confirmation)
+    assert "I agree to get news." in confirmation.text
+    assert find_client(session) is None, "mail scanners open links, too"
 
     assert "You are subscribed" in get_main_text(anna.post(link, {}))
 
@@ -77,9 +77,9 @@ def test_a_person_subscribes_through_the_hosted_page(
     assert (client.email, client.full_name, client.attributes) == (EMAIL, "Анна", {"city": "Омск"})
     assert session.scalars(select(client_tags.c.tag_id)).all() == [tag.id]
     assert session.execute(select(client_forms)).tuples().all() == [(form.id, client.id)]
-    asked, confirmed = session.scalars(select(Consent).order_by(Consent.id)).all()
-    assert (asked.kind, confirmed.kind) == (ConsentKind.ASKED, ConsentKind.CONFIRMED)
-    for consent in asked, confirmed:
+    requested, confirmed = session.scalars(select(Consent).order_by(Consent.id)).all()
+    assert (requested.kind, confirmed.kind) == (ConsentKind.ASKED, ConsentKind.CONFIRMED)
+    for consent in requested, confirmed:
         assert (consent.ip, consent.agent, consent.form_id) == (anna.ip, "Firefox", form.id)
         assert consent.email_key == EMAIL.lower()
         assert consent.text is not None
@@ -92,15 +92,15 @@ def test_a_confirmation_subscribes_to_the_forms_topics(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
-    left = TopicFactory.create(owner=user, name="Offers")
-    TopicChoiceFactory.create(topic=left, email_key=EMAIL.lower())
-    form.topics = [digest, left]
+    offers = TopicFactory.create(owner=user, name="Offers")
+    TopicChoiceFactory.create(topic=offers, email_key=EMAIL.lower())  # unsubscribed
+    form.topics = [digest, offers]
     session.flush()
     Visitor(app).sign_up(form)
-    assert len(session.scalars(select(TopicChoice)).all()) == 1, "nothing before the confirmation"
+    assert len(session.scalars(select(TopicChoice)).all()) == 1, "the address is not confirmed yet"
     confirm(app, smtp, work)
     joined = select(TopicChoice.topic_id, TopicChoice.is_joined).order_by(TopicChoice.topic_id)
-    assert session.execute(joined).tuples().all() == [(digest.id, True), (left.id, True)]
+    assert session.execute(joined).tuples().all() == [(digest.id, True), (offers.id, True)]
 
 
 def test_confirming_twice_changes_nothing(
@@ -131,7 +131,7 @@ def test_an_embedded_form_needs_one_more_click(app: Flask, form: SignupForm, ses
     assert signup.values == {"full_name": "Анна", "attribute.city": "Омск"}
 
 
-def test_later_values_replace_earlier_ones(
+def test_a_second_request_replaces_the_values_of_the_first(
     app: Flask, session: Session, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     Visitor(app).sign_up(form)
@@ -144,12 +144,12 @@ def test_later_values_replace_earlier_ones(
     assert client.full_name == "Анна Петрова"
 
 
-def test_values_that_the_form_does_not_ask_for_are_kept(
+def test_a_sign_up_keeps_values_that_it_leaves_empty_and_ignores_unknown_fields(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
-    known = {"full_name": "Anna", "comment": "VIP", "attributes": {"city": "Tomsk", "size": "M"}}
-    ClientFactory.create(owner=user, email=EMAIL.lower(), **known)
-    Visitor(app).sign_up(form, full_name="", **{"comment": "taken over", "attribute.size": "XL"})
+    values = {"full_name": "Anna", "comment": "VIP", "attributes": {"city": "Tomsk", "size": "M"}}
+    ClientFactory.create(owner=user, email=EMAIL.lower(), **values)
+    Visitor(app).sign_up(form, full_name="", **{"comment": "not a field", "attribute.size": "XL"})
     confirm(app, smtp, work)
     client = find_client(session)
     assert client is not None
@@ -157,7 +157,7 @@ def test_values_that_the_form_does_not_ask_for_are_kept(
     assert client.attributes == {"city": "Омск", "size": "M"}
 
 
-def test_errors_are_shown_beside_the_fields_with_the_values_kept(
+def test_errors_are_shown_next_to_the_fields_and_entered_values_are_kept(
     app: Flask, session: Session, form: SignupForm
 ) -> None:
     form.fields = [{"key": "full_name", "label": "Name", "is_required": True}]
@@ -188,13 +188,13 @@ def test_a_closed_form_accepts_nothing(app: Flask, session: Session, form: Signu
     assert session.scalar(select(Signup)) is None
 
 
-def test_unsubscribing_is_undone_by_a_confirmed_subscription(
+def test_a_confirmed_subscription_undoes_unsubscribing(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     SuppressionFactory.create(owner_id=user.id, email_key=EMAIL.lower())
     other = SuppressionFactory.create(owner_id=user.id, email_key="other@mail.example")
     Visitor(app).sign_up(form)
-    assert len(session.scalars(select(Suppression)).all()) == 2, "not before the confirmation"
+    assert len(session.scalars(select(Suppression)).all()) == 2, "the address is not confirmed yet"
     confirm(app, smtp, work)
     assert session.scalars(select(Suppression.email_key)).all() == [other.email_key]
 
@@ -208,7 +208,7 @@ def test_unsubscribing_is_undone_by_a_confirmed_subscription(
         (SuppressionReason.BOUNCED, 31, False),
     ],
 )
-def test_other_suppressions_are_kept(
+def test_a_confirmation_keeps_other_suppressions_except_old_bounces(
     app: Flask,
     session: Session,
     user: User,
@@ -227,13 +227,12 @@ def test_other_suppressions_are_kept(
     assert bool(session.scalars(select(Suppression)).all()) is is_kept
 
 
-def test_a_complaint_after_unsubscribing_counts(
+def test_a_complaint_after_unsubscribing_keeps_the_suppression(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
-    """The suppression stores only the first reason."""
+    """The suppression has only its first reason; the complaint is among the consents."""
     SuppressionFactory.create(owner_id=user.id, email_key=EMAIL.lower())
-    objected = {"kind": ConsentKind.OBJECTED, "at": utcnow()}
-    session.add(Consent(owner_id=user.id, email_key=EMAIL.lower(), **objected))
+    session.add(Consent(owner_id=user.id, email_key=EMAIL.lower(), kind=ConsentKind.OBJECTED, at=utcnow()))
     session.flush()
     Visitor(app).sign_up(form)
     confirm(app, smtp, work)
@@ -261,7 +260,7 @@ def test_old_links_expire_and_their_requests_are_removed(
 
 
 @pytest.mark.parametrize(
-    ("known", "sent", "stored"),
+    ("existing", "sent", "stored"),
     [
         ("", "Asia/Omsk", "Asia/Omsk"),
         ("", "Mars/Olympus", ""),
@@ -269,19 +268,19 @@ def test_old_links_expire_and_their_requests_are_removed(
         ("Europe/Moscow", "Asia/Omsk", "Europe/Moscow"),
     ],
 )
-def test_the_browsers_time_zone_is_kept_if_the_client_has_none(
+def test_a_valid_browser_time_zone_is_stored_if_the_client_has_none(
     app: Flask,
     session: Session,
     user: User,
     form: SignupForm,
     smtp: SmtpServer,
     work: Work,
-    known: str,
+    existing: str,
     sent: str,
     stored: str,
 ) -> None:
-    if known:
-        ClientFactory.create(owner=user, email=EMAIL, timezone=known)
+    if existing:
+        ClientFactory.create(owner=user, email=EMAIL, timezone=existing)
     anna = Visitor(app)
     assert "timezone" in read_fields(anna.get(path_of(form)))
     anna.sign_up(form, timezone=sent)

@@ -1,4 +1,4 @@
-"""Upload a file of clients and confirm the mapping step, as a user does."""
+"""Import a file of clients as a user does: upload it and confirm the mapping of its columns."""
 
 import io
 
@@ -8,12 +8,12 @@ from werkzeug.test import TestResponse
 
 
 def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv") -> TestResponse:
-    """Upload the file; the response leads to the mapping step, or shows an error."""
+    """Upload a file; return the response, which redirects to the mapping step or shows an error."""
     return browser.post("/clients/import", data={"file": (io.BytesIO(content), name)})
 
 
 def read_form(page: str) -> dict[str, str]:
-    """Return the names and values of the page's fields as a browser would submit them."""
+    """Return the names and values that a browser would submit with the last form of the page."""
     form = BeautifulSoup(page, "html.parser").select("main form")[-1]
     values = {}
     for field in form.select("input[name], textarea[name]"):
@@ -28,12 +28,12 @@ def read_form(page: str) -> dict[str, str]:
 def import_file(
     browser: FlaskClient, content: bytes, name: str = "clients.csv", **changes: str
 ) -> TestResponse:
-    """Upload a file and confirm its mapping with the recognized values and `changes`."""
+    """Upload a file and confirm its mapping; `changes` replace fields of the form, with "_" for "-"."""
     response = upload(browser, content, name)
     if response.status_code != 302:
         return response
     location = str(response.location)
     values = read_form(browser.get(location).text)
     return browser.post(
-        location, data=values | {key.replace("_", "-"): text for key, text in changes.items()}
+        location, data=values | {name.replace("_", "-"): value for name, value in changes.items()}
     )
