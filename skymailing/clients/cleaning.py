@@ -1,4 +1,4 @@
-"""Clean and check a client's name, comment and attributes from forms and files."""
+"""Clean and validate clients' names, comments and attributes, which come from forms, files and the API."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ NAME_MAX_LENGTH = 200
 COMMENT_MAX_LENGTH = 10_000
 ATTRIBUTE_MAX_LENGTH = 2_000
 MAX_ATTRIBUTES = 100
-# Control characters, lone surrogates, and the replacement character, which marks text that is already lost.
+# Control characters, lone surrogates, and the replacement character, which stands for unreadable text.
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 SOFT_HYPHEN = "\u00ad"
 
@@ -36,7 +36,7 @@ class InvalidValue(UserError):
 
 
 def clean_text(text: str) -> str:
-    """Strip the text, remove invisible and unstorable characters, and separate lines by \\n."""
+    """Strip the text, remove unstorable characters, and end lines with \\n."""
     if text.isprintable() and "\ufffd" not in text:
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -44,7 +44,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_name(text: str) -> str:
-    """Return the name on one line; raises InvalidValue."""
+    """Return the cleaned name on one line; raises InvalidValue."""
     name = clean_text(text)
     if not name.isprintable():
         name = name.replace(SOFT_HYPHEN, "")
@@ -71,7 +71,7 @@ def clean_attribute(text: str) -> str:
 
 
 def clean_attributes(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the pairs as attributes by key, without empty values; raises InvalidValue."""
+    """Return the attributes by key, without empty ones; equal keys get numbers. Raises InvalidValue."""
     attributes: dict[str, str] = {}
     for name, text in pairs:
         key, value = attribute_key(name), clean_attribute(text)

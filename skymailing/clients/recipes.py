@@ -1,4 +1,4 @@
-"""Define how to recognize the exports of other services and programs, and what their columns mean."""
+"""Define how to recognize the exports of other programs, and which fields their columns contain."""
 
 import re
 from collections.abc import Sequence
@@ -10,33 +10,39 @@ from skymailing.clients.statuses import Standing
 SKIP = Field.SKIP
 
 
-def each(field_: str, headers: str) -> dict[str, str]:
-    """Return a field for each of the headers, which are separated by spaces."""
+def map_all(field_: str, headers: str) -> dict[str, str]:
+    """Map each of the headers, which are separated by spaces, to the same field."""
     return dict.fromkeys(headers.split(), field_)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One program's export. Headers are reduced to letters and digits; `patterns` match many of them."""
+    """The format of a program's export.
+
+    A file has this format if it has all headers in `all_of`, and one of those in `any_of` if there are any.
+    Headers are mapped to fields by `fields`, then by `patterns`, which match a whole header. All headers are
+    reduced to lowercase letters and digits.
+    """
 
     name: str
     all_of: frozenset[str]
     any_of: frozenset[str]
     fields: dict[str, str]
     patterns: tuple[tuple[str, str], ...] = ()
-    standing: Standing = field(default=Standing.MAILABLE)  # of all rows of the file
+    standing: Standing = field(default=Standing.MAILABLE)  # applies to all rows
 
-    def fits(self, headers: set[str]) -> bool:
+    def matches(self, headers: set[str]) -> bool:
         return self.all_of <= headers and bool(not self.any_of or self.any_of & headers)
 
     def find_field(self, header: str) -> str | None:
-        """Return the field of a header; None if the recipe does not know it."""
+        """Return the field that a column contains; None if the recipe does not have its header."""
         if header in self.fields:
             return self.fields[header]
         return next((name for pattern, name in self.patterns if re.fullmatch(pattern, header)), None)
 
 
-def recipe(name: str, all_of: str, any_of: str, fields: dict[str, str], **values: object) -> Recipe:
+def make_recipe(name: str, all_of: str, any_of: str, fields: dict[str, str], **values: object) -> Recipe:
+    """Return a recipe; headers are separated by spaces."""
     return Recipe(name, frozenset(all_of.split()), frozenset(any_of.split()), fields, **values)  # type: ignore[arg-type]
 
 
@@ -51,9 +57,9 @@ MAILCHIMP = {
     "emailaddress": Field.EMAIL,
     "tags": Field.TAGS,
     "timezone": Field.TIMEZONE,
-    **each(Field.CONSENT_TIME, "optintime confirmtime"),
-    **each(Field.CONSENT_IP, "optinip confirmip"),
-    **each(
+    **map_all(Field.CONSENT_TIME, "optintime confirmtime"),
+    **map_all(Field.CONSENT_IP, "optinip confirmip"),
+    **map_all(
         SKIP,
         "memberrating latitude longitude gmtoff dstoff cc region lastchanged leid euid unsubtime "
         "unsubcampaigntitle unsubcampaignid unsubreason unsubreasonother cleantime cleancampaigntitle "
@@ -67,7 +73,7 @@ OUTLOOK_RUSSIAN = {
     "адресэлпочты": Field.EMAIL,
     "заметки": Field.COMMENT,
     "категории": Field.TAGS,
-    **each(SKIP, "важность частное пометка инициалы"),
+    **map_all(SKIP, "важность частное пометка инициалы"),
 }
 GOOGLE = {
     **NAMES,
@@ -81,25 +87,25 @@ GOOGLE = {
     "phone1value": "attribute:phone",
     "organizationname": "attribute:company",
     "organization1name": "attribute:company",
-    **each(SKIP, "fileas photo initials shortname directoryserver sensitivity priority"),
+    **map_all(SKIP, "fileas photo initials shortname directoryserver sensitivity priority"),
 }
 OUTLOOK = {
     **NAMES,
     "emailaddress": Field.EMAIL,
     "categories": Field.TAGS,
-    **each(
+    **map_all(
         SKIP,
         "emailtype emaildisplayname priority private sensitivity initials givenyomi surnameyomi companyyomi",
     ),
 }
-# The first column of the joined files of a ZIP archive.
+# The header of the first column when the files of a ZIP archive have been joined.
 STATUS_COLUMN = "file_status"
 RECIPES = (
-    recipe("Mailchimp", "filestatus emailaddress", "", MAILCHIMP | {"filestatus": Field.STATUS}),
-    recipe("Mailchimp", "emailaddress", "unsubtime", MAILCHIMP, standing=Standing.UNSUBSCRIBED),
-    recipe("Mailchimp", "emailaddress", "cleantime", MAILCHIMP, standing=Standing.BOUNCED),
-    recipe("Mailchimp", "emailaddress", "memberrating optintime leid euid", MAILCHIMP),
-    recipe(
+    make_recipe("Mailchimp", "filestatus emailaddress", "", MAILCHIMP | {"filestatus": Field.STATUS}),
+    make_recipe("Mailchimp", "emailaddress", "unsubtime", MAILCHIMP, standing=Standing.UNSUBSCRIBED),
+    make_recipe("Mailchimp", "emailaddress", "cleantime", MAILCHIMP, standing=Standing.BOUNCED),
+    make_recipe("Mailchimp", "emailaddress", "memberrating optintime leid euid", MAILCHIMP),
+    make_recipe(
         "listmonk",
         "uuid email name attributes status",
         "",
@@ -108,16 +114,16 @@ RECIPES = (
             "name": Field.FULL_NAME,
             "attributes": Field.JSON,
             "status": Field.STATUS,
-            **each(SKIP, "uuid createdat updatedat"),
+            **map_all(SKIP, "uuid createdat updatedat"),
         },
     ),
-    recipe(
+    make_recipe(
         "Keila",
         "email firstname lastname data",
         "",
         {**NAMES, "email": Field.EMAIL, "data": Field.JSON, "status": Field.STATUS},
     ),
-    recipe(
+    make_recipe(
         "Brevo",
         "email",
         "contactid doubleoptin emailblacklisted emailblocklisted smsblacklisted",
@@ -125,10 +131,10 @@ RECIPES = (
             **NAMES,
             "email": Field.EMAIL,
             "contacttimezone": Field.TIMEZONE,
-            **each(SKIP, "contactid addedtime modifiedtime smsblacklisted"),
+            **map_all(SKIP, "contactid addedtime modifiedtime smsblacklisted"),
         },
     ),
-    recipe(
+    make_recipe(
         "Google",
         "email1value",
         "",
@@ -142,21 +148,21 @@ RECIPES = (
             (r"phonetic.*|.*yomi.*", SKIP),
         ),
     ),
-    recipe(
+    make_recipe(
         "Outlook",
         "emailaddress firstname lastname",
         "email2address emaildisplayname emailtype",
         OUTLOOK,
         patterns=((r"email\daddress", Field.OTHER_EMAIL), (r"email\d(type|displayname)", SKIP)),
     ),
-    recipe(
+    make_recipe(
         "Outlook",
         "адресэлпочты имя",
         "типэлпочты краткоеимяэлпочты адрес2элпочты",
         OUTLOOK_RUSSIAN,
         patterns=((r"адрес\dэлпочты", Field.OTHER_EMAIL), (r"(тип|краткое)\d?(имя)?элпочты", SKIP)),
     ),
-    recipe(
+    make_recipe(
         "Thunderbird",
         "primaryemail",
         "secondaryemail displayname",
@@ -167,7 +173,7 @@ RECIPES = (
             "secondaryemail": Field.OTHER_EMAIL,
         },
     ),
-    recipe(
+    make_recipe(
         "Unisender",
         "email emailstatus",
         "",
@@ -178,10 +184,10 @@ RECIPES = (
             "emailavailability": Field.STATUS,
             "emailconfirmtime": Field.CONSENT_TIME,
             "tags": Field.TAGS,
-            **each(SKIP, "emailaddtime emaillistids emailsubscribetimes emailunsubscribedlistids"),
+            **map_all(SKIP, "emailaddtime emaillistids emailsubscribetimes emailunsubscribedlistids"),
         },
     ),
-    recipe(
+    make_recipe(
         "WordPress",
         "useremail",
         "userlogin displayname usernicename",
@@ -189,15 +195,15 @@ RECIPES = (
             **NAMES,
             "useremail": Field.EMAIL,
             "displayname": Field.FULL_NAME,
-            **each(SKIP, "id userpass usernicename useractivationkey userstatus"),
+            **map_all(SKIP, "id userpass usernicename useractivationkey userstatus"),
         },
     ),
 )
-# The first columns of our own export; all its other columns are attributes, except for those that exports of
-# earlier versions lack.
+# The first columns of our own export. OWN_FIELDS, which exports of earlier versions lack, may follow. All
+# other columns are attributes.
 OWN_EXPORT = ("email", "full_name", "comment")
 OWN_FIELDS = (Field.TAGS, Field.TIMEZONE)
-# Mailchimp's file names: only they show what kind of rows the files contain.
+# The beginnings of Mailchimp's file names, which alone show the status of the clients in these files.
 FILE_STANDINGS = {
     "subscribed_members_export": Standing.MAILABLE,
     "unsubscribed_members_export": Standing.UNSUBSCRIBED,
@@ -207,17 +213,17 @@ FILE_STANDINGS = {
 
 
 def find_recipe(headers: Sequence[str]) -> Recipe | None:
-    """Return the recipe of the program that wrote these headers, or None."""
+    """Return the first recipe that matches the headers, or None."""
     simplified = {simplify(header) for header in headers}
-    return next((recipe for recipe in RECIPES if recipe.fits(simplified)), None)
+    return next((recipe for recipe in RECIPES if recipe.matches(simplified)), None)
 
 
 def is_own_export(headers: Sequence[str]) -> bool:
-    """Return whether the headers are those of our own export."""
+    """Return whether a file with these headers is our own export."""
     return tuple(headers[: len(OWN_EXPORT)]) == OWN_EXPORT
 
 
 def find_file_standing(filename: str) -> Standing | None:
-    """Return what the file's name implies about all its rows; None if it implies nothing."""
+    """Return the standing that a file's name implies for all its rows; None if it implies none."""
     name = re.split(r"[/\\]", filename.lower())[-1]
-    return next((standing for start, standing in FILE_STANDINGS.items() if name.startswith(start)), None)
+    return next((standing for prefix, standing in FILE_STANDINGS.items() if name.startswith(prefix)), None)

@@ -31,7 +31,7 @@ from skymailing.delivery.run_links import number_links
 from skymailing.delivery.senders import service_address
 from skymailing.delivery.signing import find_signer
 from skymailing.delivery.smtp.session import Result
-from skymailing.delivery.transactional import TemplateMemory, load_contents
+from skymailing.delivery.transactional import TemplateCache, load_contents
 from skymailing.models import OpenTracking
 from skymailing.settings.engine import engine_settings
 
@@ -50,7 +50,7 @@ class Dispatcher:
         self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
         self.lanes = Lanes(limits, self.holder)
         self._templates: dict[tuple[UUID, int], LetterTemplate] = {}
-        self._letter_templates = TemplateMemory()
+        self._letter_templates = TemplateCache()
         self._queues: dict[tuple[UUID, bool], DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config

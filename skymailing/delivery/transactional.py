@@ -1,4 +1,4 @@
-"""The contents of transactional letters."""
+"""Load the contents of transactional letters, and cache their compiled templates."""
 
 from collections import OrderedDict
 from collections.abc import Collection
@@ -24,12 +24,13 @@ from skymailing.models import (
     TransactionalLetter,
 )
 
-MAX_TEMPLATES = 64  # per worker
-MAX_FILE_BYTES = 32 * 1024 * 1024  # of their encoded files
+# Limits of each worker's cache.
+MAX_TEMPLATES = 64
+MAX_FILE_BYTES = 32 * 1024 * 1024  # total size of the templates' encoded files
 
 
 def load_contents(ids: Collection[int], *, with_files: bool) -> dict[int, Content]:
-    """Return contents by their IDs."""
+    """Return the contents with these IDs, by ID."""
     if not ids:
         return {}
     columns = (LetterContent.id, LetterContent.subject, LetterContent.format, LetterContent.body)
@@ -52,9 +53,9 @@ def _load_files(connection: Connection, content_id: int) -> tuple[AttachedFile, 
 
 
 def fill_subject(letter: TransactionalLetter, formats: ValueFormats) -> str:
-    """Return a letter's subject as its recipient sees it, or as it was sent to us if it cannot be filled.
+    """Return a letter's subject as its recipient sees it; if that fails, return the template of the subject.
 
-    It is filled without the sender's name, which only the letter's run has.
+    A placeholder for the sender's name stays empty, because only the letter's run has the name.
     """
     content = letter.content
     if "{" not in content.subject:
@@ -69,15 +70,18 @@ def fill_subject(letter: TransactionalLetter, formats: ValueFormats) -> str:
         return content.subject
 
 
-class TemplateMemory:
-    """The compiled contents that a worker used last; each belongs to a run, whose sender it contains."""
+class TemplateCache:
+    """A cache of the templates that a worker used last.
+
+    A template belongs to a run, because it contains the run's sender.
+    """
 
     def __init__(self) -> None:
         self._templates: OrderedDict[tuple[int, int | None], TransactionalTemplate] = OrderedDict()
         self._file_bytes = 0
 
     def find(self, run_id: int, content_id: int | None) -> TransactionalTemplate | None:
-        """Return a template, and keep it longer than the others."""
+        """Return a cached template, and mark it as the one used last."""
         key = run_id, content_id
         if key not in self._templates:
             return None
@@ -85,7 +89,7 @@ class TemplateMemory:
         return self._templates[key]
 
     def add(self, run_id: int, content_id: int, template: TransactionalTemplate) -> None:
-        """Keep a template instead of those that were not used for the longest time."""
+        """Cache a template, and evict those that were used least recently until the limits are met."""
         self._templates[run_id, content_id] = template
         self._file_bytes += len(template.tail.content)
         while len(self._templates) > MAX_TEMPLATES or self._file_bytes > MAX_FILE_BYTES:

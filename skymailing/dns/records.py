@@ -86,7 +86,7 @@ def read_dkim(client: DnsClient, name: str) -> str:
         raise BadRecord(f"{name} has a damaged key: {text[:80]}") from None
     kind = tags.get("k", "rsa")
     if not key:
-        raise BadRecord(f"{name} has no key: it was withdrawn")
+        raise BadRecord(f"{name} has no key: it was revoked")
     if kind == "rsa" and len(key) < MIN_RSA_BYTES:
         raise BadRecord(f"{name} has a key of less than 1024 bits, which receivers ignore")
     testing = ", in test mode" if "y" in tags.get("t", "").split(":") else ""

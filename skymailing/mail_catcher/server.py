@@ -1,4 +1,4 @@
-"""Run the mail catcher's SMTP server, which accepts and stores every letter, and sends none."""
+"""Run the mail catcher's SMTP server, which stores every letter instead of sending it."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class CatchingHandler:
-    """The hooks that aiosmtpd calls for each command."""
+    """Hooks that aiosmtpd calls for SMTP commands."""
 
     def __init__(self, store: LetterStore) -> None:
         self._store = store
@@ -25,7 +25,7 @@ class CatchingHandler:
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        # RFC 2920: several commands may arrive at once; aiosmtpd reads them one by one from its buffer.
+        # aiosmtpd supports RFC 2920 without announcing it: it buffers commands that arrive together.
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
@@ -36,7 +36,7 @@ class CatchingHandler:
 
 
 def serve(port: int, directory: Path) -> None:
-    """Serve until SIGTERM or SIGINT; raises OSError if the port is in use."""
+    """Run the server until SIGTERM or SIGINT; raises OSError if the port is in use."""
     store = LetterStore(directory)
     store.prepare()
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every command

@@ -151,7 +151,7 @@ class MetricsCollector:
     def _make_hits_lost(self, counted: dict[str, float]) -> Metric:
         return CounterMetricFamily(
             "skymailing_hits_lost",
-            "Clicks and opens that were not counted: Redis was unavailable, or too many were waiting",
+            "Clicks and opens not counted: Redis was unavailable, too many were waiting, or unreadable",
             value=counted.get("hits_lost", 0),
         )
 

@@ -1,4 +1,4 @@
-"""The page of the command palette, which also serves its results to the dialog."""
+"""Serve the command palette: its own page, and the results that its dialog shows."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -13,22 +13,22 @@ from skymailing.web.user_turns import takes_turns
 
 bp = Blueprint("palette", __name__, url_prefix="/go")
 BLUEPRINTS = (bp,)
-MIN_SEARCH = 2  # characters
-HELP_PAGES = 5
+MIN_SEARCH_LENGTH = 2
+MAX_HELP_PAGES = 5
 
 
 @bp.get("/")
 @login_required
 @takes_turns
 def index() -> ResponseReturnValue:
-    """Show the pages, objects and help that match; with `part`, only the results."""
+    """Show matching pages, objects and help pages; with `part`, without the layout of the page."""
     search = clean_search(request.args.get("q", ""))
     template = "palette/_results.html" if request.args.get("part") else "palette/index.html"
-    is_search = len(search) >= MIN_SEARCH
+    is_search = len(search) >= MIN_SEARCH_LENGTH
     return render_template(
         template,
         search=search,
         places=find_places(current_user, search.lower().split()),
         found=find_objects(current_user.id, search) if is_search else Found(),
-        help_pages=search_help(search, get_locale().language)[:HELP_PAGES] if is_search else [],
+        help_pages=search_help(search, get_locale().language)[:MAX_HELP_PAGES] if is_search else [],
     )

@@ -1,4 +1,4 @@
-"""Decode uploaded pictures and encode them again, so that only the pixels of an upload are kept."""
+"""Decode uploaded pictures and encode them again, which keeps only their pixels."""
 
 import io
 import os
@@ -16,18 +16,18 @@ from skymailing.web.host_turns import take_host_turn
 from skymailing.web.picture_files import TEMPORARY_PREFIX, Picture
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 16_000_000  # decoding these at full size needs about 300 MB, including copies
-# A JPEG with one scan, such as those from cameras and phones, is decoded at nearly the required size.
+MAX_PIXELS = 16_000_000  # decoding so many needs about 300 MB, including copies
+# A JPEG that is not progressive, as cameras and phones write them, is decoded at a reduced size.
 MAX_JPEG_PIXELS = 50_000_000
-# A progressive JPEG has about ten scans, each of which takes as long to decode as the whole picture.
+# A progressive JPEG usually has about ten scans; decoding one takes as long as decoding a whole picture.
 MAX_SCANS = 30
 START_OF_SCAN = b"\xff\xda"
 DECODING_WAIT = 3  # seconds
 MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
-SMOOTH_MODES = ("L", "RGB", "RGBA", "CMYK")  # can be resized without being converted first
+RESIZABLE_MODES = ("L", "RGB", "RGBA", "CMYK")  # Pillow resizes these smoothly without converting them first
 QUALITY = 82
-# The transformation that turns a picture upright, by its EXIF orientation.
+# EXIF orientations, and the transformations that turn the pictures upright.
 TRANSPOSES: dict[Any, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,7 +40,7 @@ TRANSPOSES: dict[Any, Image.Transpose] = {
 
 
 class PicturesBusy(UserError):
-    """Other pictures are being decoded."""
+    """The host is decoding other pictures; the user can try again."""
 
     def __init__(self) -> None:
         super().__init__("picture_busy")
@@ -55,30 +55,30 @@ def read_upload(file: IO[bytes]) -> bytes:
 
 
 @contextmanager
-def decode(content: bytes, largest: int) -> Iterator[Image.Image]:
-    """Yield an uploaded picture of at most `largest` pixels a side.
+def decode(content: bytes, max_side: int) -> Iterator[Image.Image]:
+    """Yield an uploaded picture, reduced to at most `max_side` pixels in width and height.
 
-    All processes together decode one picture at a time, which limits the memory for uploads.
+    A host decodes one picture at a time, which limits its use of memory. Type and size come from the content,
+    never from the file name. Metadata, such as a location, and data after the picture are dropped.
 
-    Type and size are read from the content, never from a file name. Only the pixels are kept: no
-    metadata, no location, no second file appended to the first. Raises UserError `picture_unreadable`,
-    `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if other pictures take too long.
+    Raises UserError `picture_unreadable`, `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if
+    other pictures take too long.
     """
     with take_host_turn("decoding", DECODING_WAIT, PicturesBusy()):
-        yield _decode(content, largest)
+        yield _decode(content, max_side)
 
 
-def _decode(content: bytes, largest: int) -> Image.Image:
-    """Return the pixels, upright, in RGB or, with transparency, in RGBA."""
+def _decode(content: bytes, max_side: int) -> Image.Image:
+    """Return the upright picture in RGB, or in RGBA if it has transparency."""
     unreadable = UserError("picture_unreadable")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             if opened.format == "JPEG" and content.count(START_OF_SCAN) > MAX_SCANS:
                 raise unreadable
-            _check_size(opened, largest)
+            _check_size(opened, max_side)
             opened.load()
-            if opened.mode in SMOOTH_MODES:  # before the copies below, which are then small
-                opened.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+            if opened.mode in RESIZABLE_MODES:  # now, so that the copies below are small
+                opened.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
             upright = _turn_upright(opened)
             if upright.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
                 upright = upright.point(lambda grey: grey * (1 / 257)).convert("L")
@@ -98,28 +98,28 @@ def _decode(content: bytes, largest: int) -> Image.Image:
     ) as error:
         # Pillow's decoders raise these for damaged files and for files that only look like pictures.
         raise unreadable from error
-    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     if min(image.size) < 1:
         raise unreadable
-    image.info.clear()  # or Pillow would write comments and profiles into the new file
+    image.info.clear()  # otherwise Pillow would copy comments and profiles into the new file
     return image
 
 
-def _check_size(opened: Image.Image, largest: int) -> None:
-    """Check the size in the header without decoding; let a JPEG be decoded at about the size `largest`."""
+def _check_size(opened: Image.Image, max_side: int) -> None:
+    """Check the size in the header before decoding; have a JPEG decoded at about the size `max_side`."""
     is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
     allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
     if opened.width * opened.height > allowed:
         raise _too_many_pixels(allowed)
     if min(opened.size) < MIN_SIDE:
         raise UserError("picture_too_small")
-    opened.draft("RGB", (largest, largest))
+    opened.draft("RGB", (max_side, max_side))
     if opened.width * opened.height > MAX_PIXELS:  # too narrow to be decoded at a smaller size
         raise _too_many_pixels(MAX_PIXELS)
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
-    """Return the picture rotated by its EXIF orientation; the other EXIF data may be broken."""
+    """Return the picture, turned upright according to its EXIF orientation."""
     transpose = TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation))
     return image if transpose is None else image.transpose(transpose)
 
@@ -129,7 +129,7 @@ def _too_many_pixels(allowed: int) -> UserError:
 
 
 def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
-    """Write a picture's file in the size that its name states; return the number of bytes."""
+    """Write the image to the picture's file, in the picture's size; return the number of bytes."""
     path = directory / picture.name
     size = (picture.width, picture.height)
     sized = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
@@ -143,8 +143,8 @@ def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
             else:
                 sized.save(output, "WEBP", quality=QUALITY, method=4)
             size_on_disk = output.tell()
-        Path(temporary).replace(path)  # readers see the whole file or none
-    except BaseException:  # leave no half-written picture behind, not even after Ctrl-C
+        Path(temporary).replace(path)  # readers never see a partial file
+    except BaseException:  # Ctrl-C, too, must leave no partial file behind
         Path(temporary).unlink(missing_ok=True)
         raise
     return size_on_disk

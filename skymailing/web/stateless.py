@@ -1,4 +1,4 @@
-"""Keep sessions away from requests of programs, whose cookies are ignored, and from static files."""
+"""Ignore sessions in API requests, and do not send session cookies with static files."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ PREFIXES = ("/api/v1/", "/api/openapi.json")
 
 
 def is_stateless(path: str) -> bool:
-    """Return whether only programs request this path."""
+    """Return whether the path belongs to the API, which ignores cookies."""
     return path.startswith(PREFIXES)
 
 
 class SessionInterface(SecureCookieSessionInterface):
-    """Flask's own sessions, which are empty and read-only for programs."""
+    """Flask's own sessions, except that API requests get an empty, read-only session."""
 
     def open_session(self, app: Flask, request: Any) -> Any:
         return (
@@ -22,10 +22,10 @@ class SessionInterface(SecureCookieSessionInterface):
         )
 
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
-        """Save the session, except with a static file.
+        """Save the session, except in responses with static files.
 
-        Flask-Login reads the session in each request, so Flask would answer `Vary: Cookie`, and browsers
-        would load a file again after each change of a cookie.
+        Flask-Login reads the session in each request, so Flask would add `Vary: Cookie`, and browsers would
+        load static files again whenever a cookie changes.
         """
         if request.endpoint != "static":
             super().save_session(app, session, response)

@@ -26,11 +26,11 @@ LEASE = timedelta(seconds=60)
 
 
 class LeaseLost(Exception):
-    """The owner stopped the job, or the lease expired and another worker has taken it over."""
+    """The owner has stopped the job, or the lease expired and another worker has taken over the job."""
 
 
 def run_slice(job_id: int, should_stop: StopCheck) -> bool:
-    """Work on a job until it ends or `should_stop` returns True; return whether any clients are left."""
+    """Run a job until it ends or `should_stop` returns True; return whether it must be continued."""
     lease = acquire_lease(job_id, utcnow())
     if lease is None:
         return False
@@ -43,8 +43,8 @@ def run_slice(job_id: int, should_stop: StopCheck) -> bool:
         db.session.rollback()
         mark_failed(job_id, error.code)
     except OperationalError:
-        raise  # a database problem: the sweep tries again when the lease has expired
-    except Exception:  # a bug in our code: the owner sees that the job failed, the log has the traceback
+        raise  # a database problem: the sweep repeats the job when the lease has expired
+    except Exception:  # a bug in our code: the owner sees that the job failed, and the log has the traceback
         db.session.rollback()
         mark_failed(job_id, "bulk_internal_error")
         raise
@@ -52,7 +52,7 @@ def run_slice(job_id: int, should_stop: StopCheck) -> bool:
 
 
 def change_chunks(job_id: int, lease: datetime, should_stop: StopCheck) -> bool:
-    """Change one chunk after another; return whether any are left."""
+    """Change one chunk after another until the job ends or must stop; return whether it must be continued."""
     started = time.monotonic()
     while True:
         chunk_started = time.monotonic()
@@ -68,19 +68,19 @@ def change_chunks(job_id: int, lease: datetime, should_stop: StopCheck) -> bool:
 
 
 def change_chunk(job_id: int, lease: datetime) -> datetime | None:
-    """Change the next chunk, or undo it, and record the progress; return the renewed lease.
+    """Change the next chunk or undo its change, and record the progress; return the renewed lease.
 
-    Return None once the job has ended, which is also recorded. Raises LeaseLost or UserError.
+    If no chunk is left or the owner is blocked, end the job and return None. Raises LeaseLost or UserError.
     """
     now = utcnow()
     renewed = now + LEASE
     keep_tag(make_order(db.session.get_one(BulkJob, job_id, populate_existing=True)))
-    # Lock the job before anything else, so that "Stop" waits for the end of the chunk.
+    # This locks the job before its clients, so that "Stop" waits for the end of the chunk.
     update_job(job_id, lease, lease_until=renewed)
     job = db.session.get_one(BulkJob, job_id, populate_existing=True)
     is_undoing = job.state is BulkState.UNDOING
-    waiting = select(BulkChunk).where(BulkChunk.job_id == job_id, BulkChunk.is_done.is_(is_undoing))
-    chunk = db.session.scalar(waiting.order_by(BulkChunk.number).limit(1))
+    remaining = select(BulkChunk).where(BulkChunk.job_id == job_id, BulkChunk.is_done.is_(is_undoing))
+    chunk = db.session.scalar(remaining.order_by(BulkChunk.number).limit(1))
     if chunk is None:
         end_job(job, BulkState.UNDONE if is_undoing else BulkState.FINISHED, now)
     elif is_blocked(job.owner_id):
@@ -106,7 +106,7 @@ def is_blocked(owner_id: int) -> bool:
 
 
 def acquire_lease(job_id: int, now: datetime) -> datetime | None:
-    """Acquire the lease and return its end; None if the job has ended or another worker has the lease."""
+    """Acquire the job's lease and return its end; None if the job has ended or another worker has it."""
     lease = now + LEASE
     is_available = BulkJob.state.in_(UNFINISHED_BULK_STATES) & leases.is_free(BulkJob, now)
     running = literal(BulkState.RUNNING, BulkJob.state.type)
@@ -117,13 +117,13 @@ def acquire_lease(job_id: int, now: datetime) -> datetime | None:
 
 
 def update_job(job_id: int, lease: datetime, **values: object) -> None:
-    """Update the job while we hold the lease; raises LeaseLost."""
+    """Update the job if this worker still has its lease; otherwise raise LeaseLost."""
     if not leases.change_leased(BulkJob, [job_id], lease, **values):
         raise LeaseLost
 
 
 def mark_failed(job_id: int, error: str) -> None:
-    """Record the code of the error that ended the job."""
+    """End the job, if it has not ended yet, and record the error's code."""
     unfinished = select(BulkJob).where(BulkJob.id == job_id, BulkJob.state.in_(UNFINISHED_BULK_STATES))
     job = db.session.scalar(unfinished.with_for_update())
     if job is not None:

@@ -1,4 +1,4 @@
-"""Upload a file of clients, and confirm what its columns mean."""
+"""Upload a file of clients, and confirm the mapping of its columns."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ from skymailing.web.user_turns import get_user_key, take_turn
 @limiter.limit("60 per hour", key_func=get_user_key, methods=["POST"])
 @starts_reading
 def import_new() -> ResponseReturnValue:
-    """Accept an uploaded file; its owner then confirms what its columns mean."""
+    """Accept an uploaded file, and redirect to the page that maps its columns."""
     form = ImportForm()
     if form.validate_on_submit():
         upload = receive_file(form, Mapping())
@@ -46,11 +46,11 @@ def import_new() -> ResponseReturnValue:
 
 
 def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
-    """Return the stored upload; on an error, show it next to the field and return None."""
+    """Store the uploaded file and return it; on an error, set the field's message and return None."""
     source, filename = form.open_source()
     field = form.file if form.file.data else form.pasted
     try:
-        imports.check_unfinished(current_user.id)  # before the slow part; checked again under the lock
+        imports.check_unfinished(current_user.id)  # before the file is read; checked again under the lock
         db.session.rollback()
         with take_turn(get_user_key()):
             received = uploads.read_file(source, filename, mapping)
@@ -66,7 +66,7 @@ def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
 @login_required
 @starts_reading
 def import_map(upload_id: int) -> ResponseReturnValue:
-    """Show the meaning of an uploaded file's columns; import the file once its owner confirms it."""
+    """Show the column mapping of an uploaded file, and import the file when the user confirms it."""
     upload = get_own(ClientUpload, upload_id)
     form = MappingForm()
     sample = show_sample(form, upload)
@@ -92,7 +92,7 @@ def import_map(upload_id: int) -> ResponseReturnValue:
 
 
 def show_sample(form: MappingForm, upload: ClientUpload) -> uploads.Sample:
-    """Return the file's contents in the chosen encoding, or in the detected one if that fails."""
+    """Return a sample of the file in the chosen encoding, or in the detected one if that fails."""
     mapping = Mapping.load(upload.mapping)
     chosen = find_encoding(request.form.get("encoding", "")) or mapping.encoding
     try:
@@ -103,7 +103,7 @@ def show_sample(form: MappingForm, upload: ClientUpload) -> uploads.Sample:
 
 
 def confirm(form: MappingForm, upload: ClientUpload, columns: int) -> ClientImport | None:
-    """Return the new import; on an error, show it above the form and return None."""
+    """Create the import and return it; on an error, add its message to the form and return None."""
     start_writing()
     try:
         imports.check_unfinished(current_user.id)

@@ -1,4 +1,4 @@
-"""Calculate the hours in which a mailing may send, in its owner's time zone."""
+"""Calculate the hours in which a mailing's letters may be sent, in its owner's time zone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from skymailing.models import EVERY_DAY, Mailing
 
 MIDNIGHT = time()
-# The limit for sums and searches: a mailing's time window may last a thousand years.
+# Sums and searches stop here, because a mailing's time window may last a thousand years.
 HORIZON = timedelta(days=400)
 
 
@@ -17,8 +17,9 @@ HORIZON = timedelta(days=400)
 class SendingHours:
     """Days of the week (1 is Monday) and hours; hours that close before they open extend past midnight.
 
-    Each opening belongs to the day on which it begins. Openings begin and end when the clock first shows
-    the hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
+    Each opening belongs to the day on which it begins. It begins and ends when the clock first shows the
+    hour or skips it, so a clock that is set back does not open twice, and one that is set forward skips no
+    opening.
     """
 
     weekdays: str
@@ -33,7 +34,7 @@ class SendingHours:
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is any time outside the sending hours."""
+        """Whether letters must wait at some times."""
         return self.opens_at is not None or self.weekdays != EVERY_DAY
 
     def is_open(self, moment: datetime) -> bool:
@@ -41,36 +42,36 @@ class SendingHours:
         return not self.is_limited or self.find_next_opening(moment) == moment
 
     def find_closing_time(self, moment: datetime) -> datetime | None:
-        """Return when the opening around `moment` ends; None if it never does or there is none."""
+        """Return when the current opening ends; None if there is none or hours are not limited."""
         if not self.is_limited:
             return None
         begin, end = next(self._list_openings(moment), (None, None))
         return end if begin is not None and begin <= moment else None
 
     def find_last_closing(self, moment: datetime) -> datetime | None:
-        """Return when the last opening that is over at `moment` ended; None if not within ten days."""
+        """Return when the last opening before `moment` ended; None if none ended in the past ten days."""
         if not self.is_limited:
             return None
-        past = moment - timedelta(days=10)
-        ends = takewhile(lambda end: end <= moment, (end for _begin, end in self._list_openings(past)))
-        return max(ends, default=None)
+        earliest = moment - timedelta(days=10)
+        ends = (end for _begin, end in self._list_openings(earliest))
+        return max(takewhile(lambda end: end <= moment, ends), default=None)
 
     def find_next_opening(self, moment: datetime) -> datetime | None:
-        """Return the earliest time, not before `moment`, at which letters may be sent."""
+        """Return the earliest time from `moment` on at which letters may be sent; None if there is none."""
         if not self.is_limited:
             return moment
         begin, _end = next(self._list_openings(moment), (None, None))
         return None if begin is None else max(begin, moment)
 
     def measure_open_time(self, start: datetime, end: datetime) -> timedelta:
-        """Return how much of the time from `start` to `end` is open, up to 400 days after `start`."""
+        """Return the total length of openings from `start` to `end`, at most 400 days later."""
         if not self.is_limited:
             return max(timedelta(), end - start)
         openings = takewhile(lambda opening: opening[0] < end, self._list_openings(start))
         return sum((min(close, end) - max(begin, start) for begin, close in openings), timedelta())
 
     def add_open_time(self, start: datetime, needed: timedelta) -> datetime | None:
-        """Return when `needed` open time will have passed since `start`; None if not within 400 days."""
+        """Return when `needed` open time has passed since `start`; None if it takes over 400 days."""
         if not self.is_limited:
             return start + needed
         for begin, end in self._list_openings(start):
@@ -94,12 +95,12 @@ class SendingHours:
             day += timedelta(days=1)
 
     def find_hour(self, day: date, hour: time) -> datetime:
-        """Return when the clock on that day first shows `hour` or a later time."""
+        """Return when the local clock first shows `hour` or a later time on that day."""
         naive = datetime.combine(day, hour)
         moment = naive.replace(tzinfo=self.zone).astimezone(UTC)
         if self._convert_to_local(moment) == naive:
             return moment
-        # The clock skips the hour: find the second of the change.
+        # The clock skips the hour: find the second at which it is set forward.
         early = naive.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
         while moment - early > timedelta(seconds=1):
             middle = (early + (moment - early) / 2).replace(microsecond=0)

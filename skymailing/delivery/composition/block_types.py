@@ -14,7 +14,7 @@ from skymailing.delivery.composition.checks import (
     whole,
 )
 from skymailing.delivery.composition.code_check import check_html
-from skymailing.delivery.composition.delta import read_delta
+from skymailing.delivery.composition.delta import parse_delta
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.networks import NETWORKS
 
@@ -53,7 +53,7 @@ BUTTON_COLORS = {"color": Field(color), "text_color": Field(color)}
 
 # Columns are not listed here: they contain blocks, so `document.py` reads them.
 BLOCK_TYPES: dict[str, dict[str, Field]] = {
-    "text": {"delta": Field(read_delta, ())},
+    "text": {"delta": Field(parse_delta, ())},
     "heading": {"text": Field(template(MAX_LINE)), "level": Field(whole(1, 3), 1)},
     "picture": {
         **PICTURE,

@@ -1,7 +1,7 @@
-"""Read the text of a block: a Delta, the format of the editor's text field (Quill).
+"""Parse the text of a block: a Delta, the format of the editor's text field (Quill).
 
-A Delta is {"ops": [...]}. Each operation inserts a text, a placeholder or a line break. The attributes of a
-line are those of the line break that ends it.
+A Delta is {"ops": [...]}. Each operation inserts text, a placeholder or a line break. A line's attributes are
+those of the line break at its end.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ MAX_TEXT = 50_000  # characters in a block
 MAX_INDENT = 5
 SIZES = ("small", "large", "huge")
 
-INLINE: dict[str, Check] = {
+INLINE_ATTRIBUTES: dict[str, Check] = {
     "bold": flag,
     "italic": flag,
     "underline": flag,
@@ -38,7 +38,7 @@ INLINE: dict[str, Check] = {
     "background": color,
     "size": one_of(*SIZES),
 }
-OF_LINE: dict[str, Check] = {
+LINE_ATTRIBUTES: dict[str, Check] = {
     "header": whole(1, 3),
     "list": one_of("bullet", "ordered"),
     "indent": whole(1, MAX_INDENT),
@@ -49,7 +49,7 @@ EMBEDS = frozenset({"placeholder", "softbreak"})
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A text, a Liquid tag or a line break within a line, and how it looks."""
+    """Text, a Liquid tag or a line break within a paragraph, with its formatting."""
 
     text: str
     attributes: Mapping[str, Any]
@@ -68,24 +68,24 @@ class Line:
     attributes: Mapping[str, Any]
 
 
-def read_delta(data: Any, pointer: str) -> tuple[Line, ...]:
+def parse_delta(data: Any, pointer: str) -> tuple[Line, ...]:
     """Return the lines of a Delta; raises InvalidSource."""
     if not isinstance(data, dict) or data.keys() != {"ops"} or not isinstance(data["ops"], list):
         raise InvalidSource("design_delta", pointer)
     if len(data["ops"]) > MAX_OPS:
         raise InvalidSource("design_too_many", f"{pointer}/ops", limit=MAX_OPS)
-    reader = _Reader()
-    for place, op in enumerate(data["ops"]):
-        reader.add(op, f"{pointer}/ops/{place}")
-    lines = reader.finish()
+    parser = _Parser()
+    for index, op in enumerate(data["ops"]):
+        parser.add(op, f"{pointer}/ops/{index}")
+    lines = parser.finish()
     if sum(len(piece.text) for line in lines for piece in line.pieces) > MAX_TEXT:
         raise InvalidSource("design_too_long", pointer, limit=MAX_TEXT)
-    # Apart, since a brace at the end of a piece does not belong to the next one.
+    # Line breaks separate the pieces, so that a brace at the end of one does not join the next.
     check_template("\n".join(piece.text for line in lines for piece in line.pieces), pointer)
     return lines
 
 
-class _Reader:
+class _Parser:
     """Collect the lines of a Delta."""
 
     def __init__(self) -> None:
@@ -95,15 +95,15 @@ class _Reader:
     def add(self, op: Any, pointer: str) -> None:
         if not isinstance(op, dict) or not op.keys() <= {"insert", "attributes"} or "insert" not in op:
             raise InvalidSource("design_delta", pointer)
-        inline, of_line = read_attributes(op.get("attributes", {}), f"{pointer}/attributes")
+        inline, line = parse_attributes(op.get("attributes", {}), f"{pointer}/attributes")
         insert = op["insert"]
         if isinstance(insert, dict):
-            self.pieces.append(read_embed(insert, inline, f"{pointer}/insert"))
+            self.pieces.append(parse_embed(insert, inline, f"{pointer}/insert"))
             return
         first, *others = text(MAX_TEXT, has_lines=True)(insert, f"{pointer}/insert").split("\n")
         self.add_text(first, inline, pointer)
         for part in others:
-            self.end_line(of_line)
+            self.end_line(line)
             self.add_text(part, inline, pointer)
 
     def add_text(self, part: str, attributes: Mapping[str, Any], pointer: str) -> None:
@@ -125,27 +125,27 @@ class _Reader:
         if self.pieces:
             self.end_line({})
         while self.lines and not self.lines[-1].pieces:
-            self.lines.pop()  # the empty line with which each Delta ends
+            self.lines.pop()  # a Delta ends with an empty line
         return tuple(self.lines)
 
 
-def read_attributes(data: Any, pointer: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the attributes of text and those of its line; false and null mean that there is none."""
+def parse_attributes(data: Any, pointer: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes of the text and those of its line, without those that are false or null."""
     if not isinstance(data, dict):
         raise InvalidSource("design_not_object", pointer)
     inline: dict[str, Any] = {}
-    of_line: dict[str, Any] = {}
+    line: dict[str, Any] = {}
     for name, value in data.items():
-        check = INLINE.get(name) or OF_LINE.get(name)
+        check = INLINE_ATTRIBUTES.get(name) or LINE_ATTRIBUTES.get(name)
         if check is None:
             raise InvalidSource("design_unknown_field", join(pointer, name), name=shorten(name))
         if value is None or value is False:
             continue
-        (inline if name in INLINE else of_line)[name] = check(value, join(pointer, name))
-    return inline, of_line
+        (inline if name in INLINE_ATTRIBUTES else line)[name] = check(value, join(pointer, name))
+    return inline, line
 
 
-def read_embed(data: dict[str, Any], attributes: Mapping[str, Any], pointer: str) -> Piece:
+def parse_embed(data: dict[str, Any], attributes: Mapping[str, Any], pointer: str) -> Piece:
     """Return a placeholder or a line break."""
     if len(data) != 1 or not data.keys() <= EMBEDS:
         raise InvalidSource("design_embed", pointer)

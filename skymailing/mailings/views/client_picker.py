@@ -1,4 +1,4 @@
-"""The client picker: search for and select clients step by step; each step posts the whole form."""
+"""Show the client picker, in which people search for clients and select them; each step posts the form."""
 
 from dataclasses import dataclass
 
@@ -13,30 +13,30 @@ from skymailing.mailings.selection import Selection, add_matching, count_selecte
 from skymailing.models import Client, User
 from skymailing.web.ids import read_id
 
-# The field of the picker's buttons: a form submitted by one of them is shown again and not saved.
+# The name of the picker's buttons. A form that one of them submits is shown again instead of being saved.
 STEP_FIELD = "pick"
 SEARCH, MORE, ALL, NONE, CHOSEN = "search", "more", "all", "none", "chosen"
-# The button that Enter presses in any field, so that Enter does not save by accident.
+# The value of the form's default button, so that Enter in a field does not save by accident.
 STAY = "stay"
 
 
 @dataclass(frozen=True)
 class Picker:
-    """One step: the search, some of the clients that match, and the selection so far."""
+    """The state after a step: the search, a page of matching clients, and the selection so far."""
 
     query: str
     matches: list[Client]
-    count: BoundedCount | int | None  # of the matches
-    checked: set[int]
+    count: BoundedCount | int | None  # all matches; None if the page shows selected clients instead
+    checked: set[int]  # IDs
     selection: Selection
-    selected: int
-    suppressed: set[str]
+    selected: int  # the number of selected clients
+    suppressed: set[str]  # keys of email addresses
     shows_chosen: bool
     has_more: bool
 
     @property
     def hidden_values(self) -> list[str]:
-        """The selection, except the clients who have check boxes on the page, as values of hidden fields."""
+        """The selection as values of hidden fields, without the clients who have check boxes on the page."""
         return self.selection.to_values(client.id for client in self.matches)
 
 
@@ -46,7 +46,7 @@ def is_step(form: MultiDict[str, str]) -> bool:
 
 
 def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) -> Picker:
-    """Return the picker's next step; `form` is empty when the page has just been opened."""
+    """Return the picker after a step; `form` is empty when the page is opened."""
     query = clean_search(form.get("client_query", ""))
     step = form.get(STEP_FIELD)
     if step == ALL:
@@ -76,6 +76,6 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
 
 
 def count_matches(owner: User, query: str, clients: list[Client], after: int) -> BoundedCount | int:
-    # If all matches are on the page, counting needs no query.
-    is_all = not after and len(clients) <= queries.MATCHES_SHOWN
-    return len(clients) if is_all else count_up_to(list_found(owner.id, query))
+    # If all matches fit on the page, no query is needed to count them.
+    has_all = not after and len(clients) <= queries.MATCHES_SHOWN
+    return len(clients) if has_all else count_up_to(list_found(owner.id, query))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.composition.delta import read_delta
+from skymailing.delivery.composition.delta import parse_delta
 from skymailing.delivery.composition.document import SETTINGS
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.palette import OwnerBrand, Palette
@@ -21,7 +21,7 @@ MARKUP = {"strong": "bold", "em": "italic", "u": "underline", "s": "strike"}
 
 
 def write(*ops: dict[str, Any]) -> str:
-    return write_lines(read_delta({"ops": list(ops)}, ""), PALETTE)
+    return write_lines(parse_delta({"ops": list(ops)}, ""), PALETTE)
 
 
 @dataclass
@@ -172,4 +172,4 @@ def test_what_is_not_text_is_refused(op: dict[str, Any], code: str, place: str) 
 @pytest.mark.parametrize("delta", [None, [], {}, {"ops": {}}, {"ops": [], "x": 1}])
 def test_other_values_are_no_text(delta: object) -> None:
     with pytest.raises(InvalidSource, match="design_delta"):
-        read_delta(delta, "")
+        parse_delta(delta, "")

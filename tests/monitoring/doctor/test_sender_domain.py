@@ -1,4 +1,4 @@
-"""Test that `flask doctor` checks the sender's DNS records, with a local DNS server."""
+"""Test the checks of the sender's DNS records in `flask doctor` against a local DNS server."""
 
 import base64
 import time
@@ -18,15 +18,15 @@ from tests.support.dns_server import DnsServer, Zone
 DOMAIN = "sky.example"
 DKIM = f"news._domainkey.{DOMAIN}"
 RSA = rsa.generate_private_key(65537, 2048).public_key()
-KEY = base64.b64encode(RSA.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+RSA_KEY = base64.b64encode(RSA.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 SMALL_KEY = base64.b64encode(b"\0" * 94).decode()
 ED25519 = ed25519.Ed25519PrivateKey.generate().public_key()
-ED_KEY = base64.b64encode(ED25519.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+ED25519_KEY = base64.b64encode(ED25519.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 VALID_ZONE: Zone = {
     (DOMAIN, "MX"): ["10 mx.sky.example."],
     (DOMAIN, "TXT"): ['"some-site-verification=1"', '"v=spf1 include:relay.example -all"'],
     ("relay.example", "TXT"): ['"v=spf1 ip4:192.0.2.0/24 -all"'],
-    (DKIM, "TXT"): [f'"v=DKIM1; k=rsa; p={KEY[:200]}" "{KEY[200:]}"'],
+    (DKIM, "TXT"): [f'"v=DKIM1; k=rsa; p={RSA_KEY[:200]}" "{RSA_KEY[200:]}"'],
     (f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=none; rua=mailto:postmaster@sky.example"'],
 }
 
@@ -67,8 +67,9 @@ def test_valid_records_are_ok(app: Flask) -> None:
 
 
 Changes = dict[tuple[str, str], list[str] | None]
-TOO_MANY = " ".join(f"include:i{number}.example" for number in range(11))
-FLAWS: list[tuple[str, Changes, str]] = [
+ELEVEN_INCLUDES = " ".join(f"include:i{number}.example" for number in range(11))
+# The name of a check, changes of the valid zone, and a part of the finding.
+INVALID_RECORDS: list[tuple[str, Changes, str]] = [
     ("sender-domain", {(DOMAIN, "MX"): None}, "no mail server"),
     ("sender-domain", {(DOMAIN, "MX"): ["0 ."]}, "accepts no mail"),
     ("spf", {(DOMAIN, "TXT"): None}, "no SPF record"),
@@ -79,14 +80,14 @@ FLAWS: list[tuple[str, Changes, str]] = [
     (
         "spf",
         {
-            (DOMAIN, "TXT"): [f'"v=spf1 {TOO_MANY} -all"'],
+            (DOMAIN, "TXT"): [f'"v=spf1 {ELEVEN_INCLUDES} -all"'],
             **{(f"i{number}.example", "TXT"): ['"v=spf1 -all"'] for number in range(11)},
         },
         "11 DNS lookups",
     ),
     ("spf", {("relay.example", "TXT"): ['"v=spf1 a mx a a a a a a a a -all"']}, "11 DNS lookups"),
     ("dkim", {(DKIM, "TXT"): None}, "has no key"),
-    ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p="']}, "withdrawn"),
+    ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p="']}, "revoked"),
     ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p=!!!"']}, "damaged"),
     ("dkim", {(DKIM, "TXT"): [f'"v=DKIM1; p={SMALL_KEY}"']}, "less than 1024 bits"),
     ("dmarc", {(f"_dmarc.{DOMAIN}", "TXT"): None}, "no DMARC record"),
@@ -100,9 +101,11 @@ FLAWS: list[tuple[str, Changes, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "expected"), FLAWS, ids=[f"{flaw[0]}: {flaw[2]}" for flaw in FLAWS]
+    ("name", "changes", "expected"),
+    INVALID_RECORDS,
+    ids=[f"{name}: {finding}" for name, _changes, finding in INVALID_RECORDS],
 )
-def test_a_flaw_is_reported_with_advice(
+def test_invalid_records_are_reported_with_advice(
     app: Flask, server: DnsServer, name: str, changes: Changes, expected: str
 ) -> None:
     for key, records in changes.items():
@@ -117,7 +120,7 @@ def test_a_flaw_is_reported_with_advice(
     assert DOMAIN in check.advice
 
 
-def test_a_domain_without_mx_may_accept_mail_at_its_own_address(app: Flask, server: DnsServer) -> None:
+def test_a_domain_with_an_address_needs_no_mx_record(app: Flask, server: DnsServer) -> None:
     del server.zone[DOMAIN, "MX"]
     server.zone[DOMAIN, "A"] = ["192.0.2.1"]
 
@@ -128,7 +131,7 @@ def test_an_ed25519_key_and_the_parent_domains_policy_are_ok(
     app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"news@letters.{DOMAIN}")
-    server.zone[f"news._domainkey.letters.{DOMAIN}", "TXT"] = [f'"k=ed25519; p={ED_KEY}; t=y"']
+    server.zone[f"news._domainkey.letters.{DOMAIN}", "TXT"] = [f'"k=ed25519; p={ED25519_KEY}; t=y"']
 
     checks = check_records(app, "dkim", "dmarc")
 
@@ -137,13 +140,13 @@ def test_an_ed25519_key_and_the_parent_domains_policy_are_ok(
     assert checks["dmarc"].finding == f"_dmarc.{DOMAIN}: p=none"
 
 
-def test_records_that_include_each_other_are_read_once(app: Flask, server: DnsServer) -> None:
+def test_spf_records_that_include_each_other_are_ok(app: Flask, server: DnsServer) -> None:
     server.zone["relay.example", "TXT"] = [f'"v=spf1 include:{DOMAIN} -all"']
 
     assert check_records(app, "spf")["spf"].is_ok
 
 
-def test_a_resolver_that_does_not_respond_is_not_a_problem_and_takes_little_time(
+def test_an_unresponsive_dns_server_is_not_a_problem_and_delays_the_checks_only_once(
     app: Flask, server: DnsServer
 ) -> None:
     server.is_silent = True
@@ -165,7 +168,7 @@ def test_a_failing_dns_server_is_not_a_problem(app: Flask, server: DnsServer) ->
     assert checks["spf"].is_known
 
 
-def test_a_missing_selector_is_reported(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_selector_the_dkim_check_is_skipped(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_DKIM_SELECTOR", None)
 
     check = check_records(app, "dkim")["dkim"]
