@@ -14,10 +14,10 @@ from skymailing.email_addresses import person_key
 from skymailing.extensions import db
 from skymailing.models import Client
 
-MAX_COMPARED = 100_000  # the newest clients
-MAX_SECONDS = 3.0  # for one comparison
-BATCH = 2_000  # rows between two checks of the time
-MAX_PAIRS = 50  # of each kind
+MAX_COMPARED = 100_000  # of the newest clients
+MAX_SECONDS = 3.0  # time limit for a comparison
+BATCH = 2_000  # rows between two checks of the time limit
+MAX_PAIRS = 50  # per kind
 MAX_PHONES = 3  # attributes with phone numbers
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
 PHONE_DIGITS = 7  # minimum; only the last ten are compared, since a number may begin with either +7 or 8
@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(slots=True)
 class Comparison:
-    """Pairs of client IDs with what each pair has in common, and how many clients were compared."""
+    """Pairs of client IDs with the property that each pair shares, and the number of compared clients."""
 
     pairs: dict[tuple[int, int], MatchKind] = field(default_factory=dict)
     compared: int = 0
@@ -76,7 +76,7 @@ def is_match(pair: Pair, phones: Sequence[str]) -> bool:
 
 
 def list_values(client: Client, phones: Sequence[str]) -> Sequence[Any]:
-    """Return the values of a client that `describe_row` reads."""
+    """Return a client's values in the order that `describe_row` expects."""
     return client.id, client.email_key, client.full_name, *(client.attributes.get(name) for name in phones)
 
 
@@ -87,7 +87,7 @@ def compare_clients(owner_id: int) -> Comparison:
     values = [Client.attributes[name].as_string() for name in phones]
     newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
-    # IDs by the hash of each value: the values of many clients would take too much memory.
+    # IDs by the hashes of values, because the values of many clients would need too much memory.
     comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(MatchKind, 0)
     ends_at = time.monotonic() + MAX_SECONDS
     for batch in rows.partitions():

@@ -53,7 +53,7 @@ ACTIVITY_LABELS: dict[str, Any] = {
     Activity.QUIET: lazy_pgettext("activity", "quiet"),
     Activity.NEW: lazy_pgettext("activity", "new"),
 }
-# The same in the filter of the list, which is about many clients.
+# The labels of the list's filter, in the plural.
 ACTIVITY_FILTERS: dict[str, Any] = {
     Activity.ACTIVE: lazy_pgettext("clients", "Active"),
     Activity.QUIET: lazy_pgettext("clients", "Quiet"),
@@ -263,7 +263,7 @@ STANDING_LABELS: dict[Standing, Any] = {
 
 
 class MappingForm(FlaskForm):
-    """Confirm what the columns of a file mean. There is a field `field-<position>` for each column."""
+    """Confirm the column mapping of a file. There is a field `field-<position>` for each column."""
 
     encoding = SelectField(
         _l("Encoding"), choices=[SelectChoice(name, label) for name, label in ENCODINGS.items()]
