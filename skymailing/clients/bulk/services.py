@@ -31,9 +31,9 @@ from skymailing.models import (
 )
 from skymailing.undo import UNDO_WINDOW
 
-AT_ONCE = 2_000  # up to so many clients are changed by the request itself, more by a job
+AT_ONCE = 2_000  # up to this many clients are changed by the request itself, more by a job
 CHUNK = (
-    1_000  # clients per transaction of a job, for which writers on SQLite wait 0.05 s (0.2 s for deletions)
+    1_000  # clients per transaction of a job, for which others wait 0.05 s on SQLite (0.2 s for deletions)
 )
 CHUNKS_AT_A_TIME = 50  # written or removed with one statement
 
