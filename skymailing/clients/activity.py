@@ -1,4 +1,4 @@
-"""The activity of clients on pages: marks for a few of them, and how many there are of each kind."""
+"""Find the activity of clients for pages: that of a few clients, and the number of clients with each."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,21 +24,21 @@ from skymailing.models import (
     User,
 )
 
-NEWEST_MAILINGS = 20  # in which to look for one that counts clicks
-SECONDS = 2.0  # for counting
+NEWEST_MAILINGS = 20  # the mailings that are searched for one that counts clicks
+SECONDS = 2.0  # time limit for counting
 CACHE_KEY = "client-activity-{}"
 CACHE_SECONDS = 300
 
 
 def counts_clicks(owner_id: int) -> bool:
-    """Return whether the owner's mailings count clicks; otherwise nothing is known about activity."""
+    """Return whether the owner's mailings count clicks; otherwise, activity is unknown."""
     newest = select(Mailing.track_clicks).where(Mailing.owner_id == owner_id)
     newest = newest.where(Mailing.kind == MailingKind.MAILING).order_by(Mailing.id.desc())
     return any(db.session.scalars(newest.limit(NEWEST_MAILINGS)))
 
 
 def find_activities(owner: User, clients: Iterable[Client], now: datetime) -> dict[int, Activity]:
-    """Return the activity of clients by ID; clients without any are left out."""
+    """Return the activity of clients by ID; clients without activity are omitted."""
     found = {client.id: client for client in clients}
     rows = db.session.execute(select_reactions(list(found), Viewpoint.of(owner, now))).tuples()
     reactions = {client_id: (letters, clicked_at) for client_id, letters, clicked_at in rows}
@@ -47,7 +47,7 @@ def find_activities(owner: User, clients: Iterable[Client], now: datetime) -> di
 
 
 def count_clicked_letters(client: Client) -> tuple[int, int]:
-    """Return how many letters that count clicks a client got, and how many of them the client clicked in."""
+    """Return how many of a client's letters count clicks, and in how many of them the client clicked."""
     letters = select(func.count(), func.count(Engagement.first_click_at)).select_from(Delivery)
     letters = letters.join(Run, Run.id == Delivery.run_id).join(Mailing, Mailing.id == Run.mailing_id)
     letters = letters.outerjoin(Engagement, Engagement.delivery_id == Delivery.id)

@@ -10,7 +10,7 @@ from skymailing.extensions import db
 from skymailing.models import AttributeType, User
 
 ORDERS = ("", "dmy", "mdy")
-MAX_EXAMINED = 500  # values of an attribute
+MAX_EXAMINED = 500  # values per attribute
 MAX_TYPES = 500
 # A column still contains numbers if a small share of its values, such as "n/a", are not numbers.
 REQUIRED_SHARE = 0.95
@@ -22,7 +22,7 @@ def infer_type(values: Iterable[str]) -> AttributeType:
     if not texts:
         return AttributeType.TEXT
     words = {text.lower() for text in texts}
-    # 0 and 1 together mean no and yes, but a column with only 1s contains numbers.
+    # 0 and 1 mean no and yes if a column contains both; a column with only 1s contains numbers.
     if words <= YES | NO and ((words & YES and words & NO) or not any(word.isdigit() for word in words)):
         return AttributeType.YES_NO
     for type, is_of_type in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
@@ -36,7 +36,7 @@ def is_date(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a string is an amount; postcodes, phones and IDs begin with 0 or +, or are long."""
+    """Return whether a text is an amount; postcodes, phones and IDs begin with 0 or +, or are long."""
     digits = text.lstrip("-−").replace(" ", "")
     if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
         return False
@@ -44,7 +44,7 @@ def is_number(text: str) -> bool:
 
 
 def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:
-    """Infer and store the types of attributes that the owner did not have before this batch of an import."""
+    """Infer and store the types of attributes that are new in this batch of an import."""
     names = {name for row in rows for name in row.attributes}
     types: Mapping[str, str] = (
         db.session.scalar(select(User.attribute_types).where(User.id == owner_id)) or {}

@@ -1,4 +1,4 @@
-"""Add or update several clients at once, with a verdict on each row."""
+"""Add or update several clients at once, with a separate result for each row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """The result of a row; `error` says why it was refused."""
+    """The result of a row; `error` is the reason if it was rejected."""
 
     verdict: Verdict
     client_id: int | None = None
@@ -116,7 +116,7 @@ def clean_tags(names: Iterable[str]) -> list[str]:
 
 
 def save_batch(owner_id: int, rows: Sequence[ClientRow | UserError], now: datetime) -> list[RowResult]:
-    """Save the rows and return the verdict on each; an error in place of a row is its verdict.
+    """Save the rows and return the result of each; an error in place of a row becomes its result.
 
     Empty values change nothing, tags are added, and the address of an existing client keeps its spelling.
     """
@@ -198,7 +198,7 @@ def select_by_keys(owner_id: int, keys: Sequence[str], columns: Sequence[Any]) -
 def refuse_excess(
     owner_id: int, rows: Sequence[ClientRow | UserError], known: Mapping[str, ExistingClient]
 ) -> list[ClientRow | UserError]:
-    """Return the rows, with errors in place of those that exceed the owner's limits of clients and tags."""
+    """Return the rows; those that exceed the owner's limits of clients or tags are replaced with errors."""
     limit = quota_settings().clients
     new = {row.email_key for row in rows if isinstance(row, ClientRow)} - known.keys()
     room = limit - count_up_to(select_clients(owner_id), limit) if limit and new else len(new)

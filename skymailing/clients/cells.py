@@ -1,4 +1,4 @@
-"""Read cells that contain more than one plain value: addresses with names, tags, JSON."""
+"""Parse cells with more than one plain value: addresses with names, tags, JSON."""
 
 import json
 import re
@@ -13,7 +13,7 @@ VALUE_SEPARATOR = " ::: "  # Google puts several values into one cell
 NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
 QUOTES = "\"'«»“”„`"
-X500 = ("/o=", "/O=")  # what Outlook stores for a colleague on the same Exchange server
+X500 = ("/o=", "/O=")  # how Outlook begins the address of a colleague on the same Exchange server
 # Placeholders that programs write for a missing value, such as Outlook's empty date.
 BLANKS = {"0/0/00", "Unspecified"}
 TAG_SEPARATORS = (VALUE_SEPARATOR.strip(), "|", ";", ",")
@@ -43,7 +43,7 @@ def read_address(cell: str) -> tuple[str, str, str]:
 
 
 def read_tags(cell: str) -> list[str]:
-    """Return the tags in a cell, separated in any common way, without those that programs add."""
+    """Return the tags in a cell, with any common separator, without tags that programs add."""
     if cell.lstrip().startswith('"') and (quoted := QUOTED_TAG.findall(cell)):
         parts = [tag.replace('""', '"') for tag in quoted]
     else:

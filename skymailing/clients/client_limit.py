@@ -3,7 +3,7 @@
 from skymailing.quotas.checks import LimitReached, count_up_to, select_clients
 from skymailing.settings.quotas import quota_settings
 
-LITTLE_ROOM = 20_000  # if the owner may add fewer clients than this, they are counted after each batch
+LITTLE_ROOM = 20_000  # if the owner may add fewer clients, they are counted after each batch
 
 
 class ClientLimit:

@@ -21,7 +21,7 @@ from skymailing.errors import UserError
 ATTRIBUTE_KEY_MAX_LENGTH = 50
 ATTRIBUTE_PREFIX = f"{Field.ATTRIBUTE}:"
 
-# Columns that the file of rejected rows adds. Users correct that file and import it again.
+# Columns of the file with rejected rows, which users correct and import again.
 REJECTED_LINE = "rejected_line"
 REJECTED_REASON = "rejected_reason"
 
@@ -36,7 +36,7 @@ LIQUID_WORDS = set(
 ADDRESS = re.compile(r"[^\s<>@,;\"]+@[^\s<>@,;\"]+\.[^\s<>@,;\"]+")
 POSTAL_NAMES = {"адрес", "address", "почтовыйадрес"}
 Rows = Sequence[Sequence[str]]
-# An example of a file, to show and to download.
+# An example file, which users see and can download.
 SAMPLE = (
     ("email", "full_name", "comment", "city", "birthday"),
     ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
@@ -59,7 +59,7 @@ class Columns:
     headers: list[str]
     fields: list[str]
     attributes: dict[int, str]
-    standing: Standing = Standing.MAILABLE  # of all rows
+    standing: Standing = Standing.MAILABLE  # applies to all rows
     recipe: str = ""
 
     def find(self, name: str) -> list[int]:
@@ -84,7 +84,7 @@ class Columns:
 
 
 def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
-    """Return the meaning of each column, based on headers and some rows; raises NoAddressColumn."""
+    """Map the columns to fields, based on headers and some rows; raises NoAddressColumn."""
     recipe = find_recipe(headers)
     standing, name = (recipe.standing, recipe.name) if recipe else (Standing.MAILABLE, "")
     return make_columns(headers, recognize_fields(headers, rows), standing, name)
@@ -96,7 +96,7 @@ def recognize_fields(headers: Sequence[str], rows: Rows = ()) -> list[str]:
         others: list[str] = [
             Field(header) if header in OWN_FIELDS else Field.ATTRIBUTE for header in headers[3:]
         ]
-        if others.count(Field.TIMEZONE) > 1:  # the first one is ours, the other a custom field
+        if others.count(Field.TIMEZONE) > 1:  # the first is our own column, the other a custom field
             first = others.index(Field.TIMEZONE) + 1
             others[first:] = [Field.ATTRIBUTE if name == Field.TIMEZONE else name for name in others[first:]]
         return [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *others]
@@ -172,7 +172,7 @@ def list_cells(rows: Rows, position: int) -> list[str]:
 
 
 def find_address_column(simplified: list[str], rows: Rows) -> int | None:
-    """Return the column with the email addresses: by its header if its cells agree, else by its cells."""
+    """Return the column with email addresses: by its header if its cells fit, otherwise by its cells."""
     named = [
         *(i for name in FIELD_NAMES[Field.EMAIL] for i, header in enumerate(simplified) if header == name),
         *(i for i, header in enumerate(simplified) if "email" in header or "почт" in header),
@@ -185,7 +185,7 @@ def find_address_column(simplified: list[str], rows: Rows) -> int | None:
         return trusted
     if best is not None and (shares[best] or 0) >= 0.5:
         return best
-    # An invalid address in a column named "email" is worth an error message; a street is not.
+    # Invalid addresses in a column named "email" must be reported, unlike streets in one named "address".
     return next((i for i in named if simplified[i] not in POSTAL_NAMES or shares[i] is None), None)
 
 

@@ -21,7 +21,7 @@ MAX_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The proof of a consent: where it came from, and the text that the person agreed to."""
+    """The evidence of a consent: its source, and the text that the person agreed to."""
 
     ip: str = ""
     agent: str = ""
@@ -48,7 +48,7 @@ def record_all(
     at: datetime,
     evidence: Evidence = NO_EVIDENCE,
 ) -> None:
-    """Record the same for several addresses; retention removes records that are about no client."""
+    """Record the same for several addresses; retention removes records without a client."""
     if not email_keys:
         return
     statement = select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
@@ -114,7 +114,7 @@ def mark_orphaned(owner_id: int, email_keys: Sequence[str], now: datetime) -> No
 def read_time(text: str) -> datetime | None:
     """Parse a time in ISO format, as UTC unless it has an offset; return None if it is invalid.
 
-    So are times that cannot be shown in every time zone.
+    Times that cannot be shown in every time zone are invalid, too.
     """
     try:
         time = datetime.fromisoformat(text.strip().removesuffix(" UTC"))

@@ -57,7 +57,7 @@ def delete_clients(
 def remove_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime
 ) -> tuple[Sequence[Client], list[dict[str, Any]]]:
-    """Delete the owner's clients with these IDs; return them, and what `restore_removed_clients` needs."""
+    """Delete the owner's clients with these IDs; return them and the data for `restore_removed_clients`."""
     condition = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
     clients = db.session.scalars(
         select(Client).where(condition).order_by(make_locking_order()).with_for_update()
@@ -152,7 +152,7 @@ def _restore_letters(clients: Sequence[dict[str, Any]], ids: dict[str, int]) -> 
 
 
 def _restore_enrolments(owner_id: int, restored: list[Restored]) -> None:
-    """Put the clients back to their places in sequences."""
+    """Restore the clients' progress in sequences."""
     places = [
         (client.id, place)
         for client, values in restored

@@ -15,9 +15,9 @@ from skymailing.email_addresses import person_key
 from skymailing.extensions import db
 from skymailing.models import Client
 
-MAX_COMPARED = 100_000  # the newest clients
-MAX_SECONDS = 3.0  # for one comparison
-BATCH = 2_000  # rows between two checks of the time
+MAX_COMPARED = 100_000  # of the newest clients
+MAX_SECONDS = 3.0  # time limit for a comparison
+BATCH = 2_000  # rows between two checks of the time limit
 MAX_PAIRS = 50  # to show
 MAX_MEMBERS = 20  # of a group
 MAX_PHONES = 3  # attributes with phone numbers
@@ -106,7 +106,7 @@ def is_match(older: Client, newer: Client, match: MatchKind, phones: Sequence[st
 
 
 def list_values(client: Client, phones: Sequence[str]) -> Sequence[Any]:
-    """Return the values of a client that `describe_row` reads."""
+    """Return a client's values in the order that `describe_row` expects."""
     return client.id, client.email_key, client.full_name, *(client.attributes.get(name) for name in phones)
 
 
@@ -120,7 +120,7 @@ def compare_clients(owner_id: int, max_groups: int) -> Comparison:
     values = [Client.attributes[name].as_string() for name in phones]
     newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
-    # IDs by the hash of each value: the values of many clients would take too much memory.
+    # IDs by the hashes of values, because the values of many clients would need too much memory.
     comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(MatchKind, 0)
     ends_at = time.monotonic() + MAX_SECONDS
     for batch in rows.partitions():

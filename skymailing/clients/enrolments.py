@@ -1,4 +1,4 @@
-"""Keep clients' places in sequences when they are deleted, restored or merged."""
+"""Keep clients' progress in sequences when clients are deleted, restored or merged."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -67,9 +67,9 @@ def _list_steps(owner_id: int) -> dict[int, list[int]]:
 
 
 def _find_step(steps: list[int], stored: dict[str, Any]) -> int:
-    """Return the step that a client waits for; if it was deleted in the meantime, the next one.
+    """Return the step that a client waits for, or if it has been deleted, the next one.
 
-    That is the one after the last whose letter was planned.
+    The next step is the one after the last step whose letter was planned.
     """
     step_id: int = stored["step_id"]
     if step_id in steps or not steps:
@@ -79,7 +79,7 @@ def _find_step(steps: list[int], stored: dict[str, Any]) -> int:
 
 
 def copy_enrolments(owner_id: int, kept_id: int, removed_id: int) -> list[int]:
-    """Let a client continue where another one is, in sequences that the client has never entered.
+    """Copy another client's progress in sequences that the client has never entered.
 
     Return the IDs of the new rows.
     """
@@ -91,7 +91,7 @@ def copy_enrolments(owner_id: int, kept_id: int, removed_id: int) -> list[int]:
 
 
 def remove_enrolments(client_id: int, ids: Sequence[int]) -> None:
-    """Remove what `copy_enrolments` has added."""
+    """Remove enrolments that `copy_enrolments` added."""
     copies = (Enrolment.client_id == client_id) & Enrolment.id.in_(ids)
     db.session.execute(delete(Enrolment).where(copies))
 
@@ -102,6 +102,6 @@ def find_last_signal() -> int:
 
 
 def forget_signals(client_ids: Sequence[int], since: int) -> None:
-    """Remove later signals for clients whose tags were restored or copied: they do not enter by that."""
+    """Remove later signals, so that clients do not enter because their tags were restored or copied."""
     newer = (SequenceSignal.id > since) & SequenceSignal.client_id.in_(client_ids)
     db.session.execute(delete(SequenceSignal).where(newer))

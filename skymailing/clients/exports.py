@@ -27,7 +27,7 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
     yield [*FIELDS, *keys]
     last_id = 0
     while True:
-        # Query page by page instead of keeping a cursor open: a slow download must not keep a snapshot open.
+        # Query page by page, without a cursor, so that a slow download keeps no snapshot open.
         rows = db.session.execute(
             select(
                 *(Client.id, Client.email, Client.full_name, Client.comment),
@@ -50,7 +50,7 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
 
 
 def export_suppressions(owner_id: int) -> Iterator[list[Any]]:
-    """Yield the header, then a row for each address that is never mailed; memory use is constant."""
+    """Yield the header, then a row for each suppressed address; memory use is constant."""
     yield ["email", "reason", "note", "since"]
     last_key = ""
     while True:

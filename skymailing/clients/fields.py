@@ -1,11 +1,11 @@
-"""Define what a column of a table can mean, and the headers that indicate each meaning."""
+"""Define the fields that columns of a table can contain, and the usual headers of each field."""
 
 import unicodedata
 from enum import StrEnum
 
 
 class Field(StrEnum):
-    """The meaning of a column. Stored with imports, and typed as `--map COLUMN=FIELD`."""
+    """The field that a column contains; stored with imports, and typed as `--map COLUMN=FIELD`."""
 
     EMAIL = "email"
     OTHER_EMAIL = "other_email"  # used if the first address is empty, otherwise kept as an attribute
@@ -35,7 +35,7 @@ REPEATABLE = {
     *(Field.CONSENT_TIME, Field.CONSENT_IP, Field.JSON, Field.TAGS, Field.ATTRIBUTE, Field.SKIP),
 }
 
-# The headers of fields, reduced to letters and digits, each list from the most to the least certain.
+# The headers of fields, reduced to letters and digits, from the most to the least certain.
 FIELD_NAMES: dict[Field, tuple[str, ...]] = {
     Field.EMAIL: (
         *(
@@ -72,7 +72,7 @@ FIELD_NAMES: dict[Field, tuple[str, ...]] = {
 }
 # Headers that mean the full name if no column has the last name, and the first name otherwise.
 FIRST_OR_FULL = {"имя", "name"}
-# Headers of columns with opt-outs; all of these columns count, in any position.
+# Headers of columns with opt-outs; if there are several, all apply.
 OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(
         (
@@ -96,7 +96,7 @@ OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(("complained", "complaint", "spamcomplaint", "жалоба"), Field.COMPLAINED),
     **dict.fromkeys(("subscribed", "issubscribed", "подписан"), Field.SUBSCRIBED),
 }
-# Headers of columns that are read as statuses if every cell contains a known status.
+# Headers of columns that contain statuses if every cell is a known status.
 STATUS_NAMES = {
     *("status", "state", "статус", "состояние", "subscriptionstatus", "emailstatus", "subscriberstatus"),
     *(

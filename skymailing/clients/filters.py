@@ -44,7 +44,7 @@ class ClientFilter:
         return find_clients(owner, self, now).condition
 
     def criteria(self, owner: User, now: datetime) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions of all but the search."""
+        """Yield the conditions of all criteria except the search."""
         if self.tag:
             tag = find_tag(owner.id, self.tag)
             yield has_tag(tag.id, db.engine.dialect.name) if tag else false()
@@ -59,7 +59,7 @@ class ClientFilter:
 
 @dataclass(frozen=True, slots=True)
 class FoundClients:
-    """An owner's clients who pass a filter."""
+    """An owner's clients who match a filter."""
 
     owner_id: int
     condition: ColumnElement[bool]
@@ -75,7 +75,7 @@ class FoundClients:
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
-    """Return the owner's clients who pass the filter."""
+    """Return the owner's clients who match the filter."""
     search, criteria = search_clients(owner.id, chosen.search), list(chosen.criteria(owner, now))
     if criteria:
         # For a frequent word, only some clients are counted; possibly none of them meets the other criteria.

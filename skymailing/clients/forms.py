@@ -42,7 +42,7 @@ ACTIVITY_LABELS: dict[str, Any] = {
     Activity.QUIET: lazy_pgettext("activity", "quiet"),
     Activity.NEW: lazy_pgettext("activity", "new"),
 }
-# The same in the filter of the list, which is about many clients.
+# The labels of the list's filter, in the plural.
 ACTIVITY_FILTERS: dict[str, Any] = {
     Activity.ACTIVE: lazy_pgettext("clients", "Active"),
     Activity.QUIET: lazy_pgettext("clients", "Quiet"),

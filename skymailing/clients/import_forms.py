@@ -74,7 +74,7 @@ STANDING_LABELS: dict[Standing, Any] = {
 
 
 class MappingForm(FlaskForm):
-    """Confirm what the columns of a file mean. There is a field `field-<position>` for each column."""
+    """Confirm the column mapping of a file. There is a field `field-<position>` for each column."""
 
     encoding = SelectField(
         _l("Encoding"), choices=[SelectChoice(name, label) for name, label in ENCODINGS.items()]

@@ -41,7 +41,7 @@ class UnusableFile(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file as CSV, what is known about it, and the sheet or files that it was made from."""
+    """A file as CSV, with its mapping, and the names of the sheet or files that it was converted from."""
 
     file: BinaryIO
     mapping: Mapping
@@ -101,7 +101,7 @@ def trim_columns(headers: list[str], rows: Rows) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The headers of a file, and how to read it from now on."""
+    """The headers of a file, and the mapping to read it with."""
 
     headers: list[str]
     mapping: Mapping
@@ -109,7 +109,7 @@ class Table:
 
 
 def inspect_table(source: BinaryIO, mapping: Mapping | None = None) -> Table:
-    """Check a CSV file and return what its columns mean; raises NoAddressColumn or UnusableFile."""
+    """Check a CSV file and return its headers and mapping; raises NoAddressColumn or UnusableFile."""
     check_length(source)
     mapping = mapping or Mapping()
     if mapping.encoding is None:

@@ -1,6 +1,6 @@
-"""Let people choose the language of their letters, if their sender writes in several.
+"""Let people choose the language of their letters, if the owner has messages in several languages.
 
-The choice is the custom field `language` of the client, a code such as "ru", so that segments can use it.
+The choice is stored in the client's custom field `language`, as a code such as "ru", which segments can use.
 """
 
 from collections.abc import Sequence

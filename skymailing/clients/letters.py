@@ -24,7 +24,7 @@ class Reason:
     audience: Audience
     include: list[dict[str, Any]] = field(default_factory=list)
     exclude: list[dict[str, Any]] = field(default_factory=list)
-    topic: str = ""  # its name
+    topic: str = ""  # the topic's name
 
     @property
     def segments(self) -> list[dict[str, Any]]:

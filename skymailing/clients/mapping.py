@@ -1,4 +1,4 @@
-"""The owner's decisions about a file: its encoding, and the meaning of each column."""
+"""The owner's decisions about a file: its encoding and its column mapping."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class InvalidMapping(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Decisions about a file, so that every reading gives the same result. Missing ones are detected."""
+    """Decisions about a file, so that each reading has the same result. Missing ones are detected."""
 
     encoding: str | None = None
-    fields: tuple[str, ...] = ()  # of each column
-    standing: int | None = None  # of all rows
+    fields: tuple[str, ...] = ()  # one for each column
+    standing: int | None = None  # applies to all rows
     tag: str = ""  # for all clients; several tags are separated by commas
     # Fields of some columns, by header; not stored, since `fields` then contains them.
     chosen: tuple[tuple[str, str], ...] = ()

@@ -1,9 +1,9 @@
 """Merge two clients who are the same person, and undo it.
 
-The kept client's values win, and empty ones are filled. Suppressions do not change, since each is about an
-address: only that of the kept address counts for mailings. But a person who later opts out with a link in
-an old letter to the removed address also opts out at the kept one. If either client has left a topic, the
-merged client does not get it.
+The kept client's values take precedence, and empty ones are filled. Suppressions do not change: each belongs
+to an address, and mailings check only the kept address. However, a person who later opts out through an old
+letter to the removed address also opts out at the kept one. If either client has left a topic, the merged
+client does not get it.
 """
 
 from collections.abc import Sequence
@@ -96,7 +96,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
         # Merges by earlier versions have no topics.
         restore_choices(owner_id, content.get("topics", []))
         give_purchases(owner_id, {client.id: content.get("purchases", [])}, giver_id=kept.id)
-        move_notes(kept.id, client.id, content.get("notes", []))  # which earlier versions did not have
+        move_notes(kept.id, client.id, content.get("notes", []))  # earlier versions had no notes
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)
@@ -104,7 +104,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
 
 
 def _lock(*clients: Client) -> None:
-    """Lock both clients until the transaction ends, and read them again; raises UserError."""
+    """Lock both clients until the transaction ends, and refresh them; raises UserError."""
     ids = [client.id for client in clients]
     # Lock the clients' tags first, as a merge of tags does.
     tags = select(client_tags.c.tag_id).where(client_tags.c.client_id.in_(ids))
@@ -144,7 +144,7 @@ def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
 
 
 def _copy_consents(kept: Client, removed: Client) -> list[int]:
-    """Copy the proofs of consent to the kept address; the originals remain with the removed one."""
+    """Copy the consents to the kept address; the originals remain at the removed one."""
     names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
     columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
     condition = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)

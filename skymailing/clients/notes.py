@@ -13,8 +13,8 @@ from skymailing.models import Client, ClientNote
 from skymailing.models.client import NOTE_MAX_LENGTH
 from skymailing.undo import UNDO_WINDOW
 
-MAX_NOTES = 500  # of a client
-# A note as an undo record stores it: its text and time.
+MAX_NOTES = 500  # per client
+# A note in an undo record: its text and time.
 StoredNote = list[str]
 
 

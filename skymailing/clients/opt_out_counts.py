@@ -1,8 +1,8 @@
 """Count opt-outs in the runs whose letters they came from.
 
-A link does not say which letter it was in. The last letter that was sent to the address is assumed, or the
-last one about the same topic, if there is one. An address counts once in a run, even if it leaves a topic
-first and unsubscribes from everything later.
+Links do not identify their letters, so an opt-out is counted for the last letter that was sent to the
+address, or the last one about the same topic, if there is one. An address counts only once in a run, even if
+it leaves a topic first and unsubscribes from everything later.
 """
 
 from datetime import datetime

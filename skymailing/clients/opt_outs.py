@@ -1,4 +1,4 @@
-"""Let people leave a topic or everything through the link in a letter, undo it for a day, and say why.
+"""Let people leave a topic or everything through the link in a letter, undo it for a day, and give a reason.
 
 All decisions that people make through links in letters are stored here, except requests that arrive as email
 or from providers (`returns.consequences`).
@@ -66,9 +66,9 @@ def save_choices(owner_id: int, email_key: str, choices: Mapping[int, bool], now
 
 
 def _stop_everything(owner_id: int, email_key: str, now: datetime) -> dict[str, list[str] | None]:
-    """Suppress the address and those into which it was merged; return what the undo restores for each.
+    """Suppress the address and those into which it was merged; return what an undo restores for each.
 
-    That is the owner's own suppression, or None. Other reasons are kept, so there is nothing to undo.
+    This is the owner's own suppression, or None. Suppressions for other reasons remain, so they need no undo.
     """
     keys = [email_key, *list_merged_into(owner_id, [email_key])]
     same_addresses = (Suppression.owner_id == owner_id) & Suppression.email_key.in_(keys)

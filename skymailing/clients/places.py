@@ -1,4 +1,4 @@
-"""Read a client's places in sequences, and the sequences to which the client can be added."""
+"""Find a client's progress in sequences, and the sequences to which the client can be added."""
 
 from collections.abc import Collection
 from collections.abc import Sequence as Items
@@ -38,7 +38,7 @@ class Place:
 
 
 def list_places(client: Client) -> list[Place]:
-    """Return a client's places in sequences: the open ones first, then the latest."""
+    """Return a client's progress in sequences: unfinished ones first, then the latest."""
     is_open: ColumnElement[int] = case((Enrolment.state.in_(OPEN_ENROLMENT_STATES), 0), else_=1)
     rows = db.session.execute(
         select(Enrolment, Sequence)

@@ -1,4 +1,4 @@
-"""Read the address book."""
+"""Query the address book."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppression]]:
-    """Return a statement for the addresses that are never mailed and contain `search`, if it is given."""
+    """Return a statement for the suppressed addresses, only those that contain `search` if it is given."""
     statement = select(Suppression).where(Suppression.owner_id == owner_id)
     if not search:
         return statement
@@ -46,7 +46,7 @@ def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppressi
 def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, SuppressionReason]:
     """Return the suppression reasons for the clients on a page, by address key.
 
-    This is a separate statement, so that the list itself remains one short index scan.
+    It is a separate statement, so that the list itself needs only a short index scan.
     """
     keys = [client.email_key for client in clients]
     rows = db.session.execute(

@@ -1,4 +1,4 @@
-"""Use both cores: prepare the next item of an iterator in a thread while the current one is written."""
+"""Use a second core: prepare an iterator's next item in a thread while the current one is processed."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -26,7 +26,7 @@ class RowTags:
         return tags
 
 
-@lru_cache(maxsize=10_000)  # most columns of tags have few different cells
+@lru_cache(maxsize=10_000)  # most columns with tags have few distinct cells
 def read_cell(text: str) -> tuple[str, ...]:
     """Return the names of the tags in a cell; raises InvalidTag."""
     return tuple(name for name in map(clean_tag, cells.read_tags(text)) if name)

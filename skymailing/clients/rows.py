@@ -78,7 +78,7 @@ class ClientRow(NamedTuple):
     has_unknown_zone: bool = False  # the client is imported without it, and its owner sees the row
 
     def merge(self, later: "ClientRow") -> "ClientRow":
-        """Return both rows as one; values of the later row win unless they are empty."""
+        """Combine both rows; values of the later row take precedence unless they are empty."""
         return ClientRow(
             email=self.email,
             email_key=self.email_key,
@@ -102,7 +102,7 @@ class SuppressedRow:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A person who never confirmed, or is inactive in the service that wrote the file."""
+    """A person who never confirmed, or is inactive in the service that exported the file."""
 
 
 @dataclass(frozen=True, slots=True)

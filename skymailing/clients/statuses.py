@@ -1,4 +1,4 @@
-"""Read what a file says about a person's subscription: may be mailed, opted out, or not confirmed yet."""
+"""Parse a person's status in a file: may be mailed, opted out, or not confirmed yet."""
 
 from enum import IntEnum
 
@@ -7,7 +7,7 @@ from skymailing.models import SuppressionReason
 
 
 class Standing(IntEnum):
-    """Whether the person in a row may be mailed, or why not; if several values apply, the highest counts."""
+    """Whether the person in a row may be mailed, or why not; of several values, the highest one applies."""
 
     MAILABLE = 0
     SKIPPED = 1  # never confirmed, or inactive: neither a client nor a suppression
@@ -57,7 +57,7 @@ YES = {"1", "yes", "y", "true", "t", "да", "д", "истина", "on", "+"}
 
 
 def read_status(text: str) -> Standing | None:
-    """Return what a word such as "unsubscribed" means; None if it is unknown."""
+    """Return the standing for a word such as "unsubscribed"; None if the word is unknown."""
     return MEANINGS.get(simplify(text)) if text.strip() else Standing.MAILABLE
 
 

@@ -41,7 +41,7 @@ class NewSuppression:
 
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
-    """Stop this owner's mailings to the address, and report it."""
+    """Stop this owner's mailings to the address, and record an event for webhooks."""
     suppress_all(owner_id, [NewSuppression(email_key, reason, note)], now)
     if reason is SuppressionReason.MANUAL:  # for all other reasons, the person's own action is reported
         report_suppressed(db.session.connection(), owner_id, [email_key], now)
@@ -50,9 +50,9 @@ def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str
 def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: datetime) -> None:
     """Stop this owner's mailings to the addresses.
 
-    The first reason is kept, unless it is the owner's own (MANUAL). The owner can lift that one, which
-    must not undo a later unsubscription. An opt-out at the address of a merged client also applies to the
-    kept one.
+    The first reason is kept, unless it is the owner's own (MANUAL): the owner can lift that suppression,
+    which must not undo a later opt-out. An opt-out at the address of a merged client also applies to the kept
+    address.
     """
     first: dict[str, NewSuppression] = {}
     for new in suppressions:
@@ -148,9 +148,8 @@ def is_suppressed(owner_id: int, email_key: str) -> bool:
 def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
     """Lift a suppression because the person confirmed a new subscription; return whether mail is allowed now.
 
-    This is the only thing that undoes unsubscribing. A bounce counts for a month; a complaint and the
-    owner's own decision remain. The stored reason is only the first one, so later complaints and bounces are
-    looked up.
+    Nothing else undoes unsubscribing. A bounce prevents this for a month; complaints and the owner's own
+    decision always do. Only the first reason is stored, so later complaints and bounces are looked up.
     """
     before = now - BOUNCE_COUNTS
     condition = (

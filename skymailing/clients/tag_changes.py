@@ -43,7 +43,7 @@ class TagExists(UserError):
 
 
 class TagDeleted(UserError):
-    """A tag was deleted, or merged into another one, after the request had found it."""
+    """A tag was deleted or merged into another one after the request had loaded it."""
 
     def __init__(self) -> None:
         super().__init__("tag_deleted")
@@ -92,7 +92,7 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
 
 
 def _move_mailings(source: Tag, target: Tag) -> None:
-    """Let mailings use `target` instead; a mailing that already does loses the row of `source`."""
+    """Let mailings use `target` instead; if a mailing uses both, only remove `source`."""
     known = {
         (row.mailing_id, row.is_excluded)
         for row in db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == target.id))
@@ -125,7 +125,7 @@ def _add_to_forms(tag_id: int, form_ids: Items[int]) -> None:
 
 
 def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
-    """Return the newest mailings that keep the tag from being deleted."""
+    """Return the newest mailings that prevent the tag from being deleted."""
     return list(db.session.scalars(find_blocking_mailings(MailingAudience.tag_id == tag.id).limit(limit)))
 
 
@@ -190,7 +190,7 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> 
 
 
 def lock_tags(*tags: Tag) -> None:
-    """Lock tags until the transaction ends, and read them again; raises TagDeleted."""
+    """Lock tags until the transaction ends, and refresh them; raises TagDeleted."""
     ids = [tag.id for tag in tags]
     statement = select(Tag).where(Tag.id.in_(ids)).order_by(Tag.id).with_for_update()
     if len(db.session.scalars(statement.execution_options(populate_existing=True)).all()) < len(tags):

@@ -79,8 +79,8 @@ def run_import_slice(
         # An error text that contains values cannot be restored from its code alone, so store the text.
         mark_failed(import_id, explain(error)[:500] if error.values else error.code)
     except OperationalError:
-        raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
-    except Exception:  # a bug in our code: the owner sees that the import failed, the log has the traceback
+        raise  # a database problem, not a bad file: the sweep repeats it when the lease has expired
+    except Exception:  # a bug in our code: the owner sees that the import failed; the log has the traceback
         db.session.rollback()
         mark_failed(import_id, "import_internal_error")
         raise
@@ -114,7 +114,7 @@ def import_rows(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records of a file, their parsed rows, and the clients among them for `upsert_document`."""
+    """A batch of a file's records, their parsed rows, and the clients in them for `upsert_document`."""
 
     records: list[Record]
     rows: list[Row]
@@ -143,7 +143,7 @@ def list_unknown_zones(records: Sequence[Record], rows: Sequence[Row]) -> list[R
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An import, and where its rows go."""
+    """An import, and the values that apply to all its rows."""
 
     import_id: int
     filename: str
@@ -187,7 +187,7 @@ def import_batch(target: Target, lease: datetime, batch: Batch) -> datetime:
 
 
 def find_target(import_id: int) -> Target:
-    """Return where the import's rows go; raises LeaseLost if the import is gone."""
+    """Return the target of the import's rows; raises LeaseLost if the import has been deleted."""
     row = db.session.execute(
         select(
             ClientImport.owner_id,
@@ -218,7 +218,7 @@ def store_rejected(import_id: int, rejected: list[RejectedRow]) -> None:
 
 
 def acquire_lease(import_id: int, now: datetime) -> datetime | None:
-    """Acquire the lease and return its end; None if the import has ended or another worker has the lease."""
+    """Acquire the import's lease and return its end; None if it has ended or another worker has the lease."""
     lease = now + LEASE
     is_available = ClientImport.state.in_(UNFINISHED_STATES) & leases.is_free(ClientImport, now)
     acquired = leases.take_lease(
@@ -229,7 +229,7 @@ def acquire_lease(import_id: int, now: datetime) -> datetime | None:
 
 
 def update_import(import_id: int, lease: datetime, **values: object) -> None:
-    """Update the import while we hold the lease; raises LeaseLost."""
+    """Update the import if this worker still has its lease; otherwise raise LeaseLost."""
     if not leases.change_leased(ClientImport, [import_id], lease, **values):
         raise LeaseLost
 
@@ -247,7 +247,7 @@ def mark_finished(import_id: int, lease: datetime, done: int) -> None:
 
 
 def mark_failed(import_id: int, error: str) -> None:
-    """Record the error that ended the import: its code, or its text."""
+    """End the import, and record the error's code or text."""
     db.session.execute(
         update(ClientImport)
         .where(

@@ -1,4 +1,4 @@
-"""Read the time zones of clients, as people and other programs write them."""
+"""Parse the time zones of clients in the forms that people and other programs use."""
 
 import re
 from functools import cache
@@ -15,7 +15,7 @@ MAX_LENGTH = 64
 
 
 def clean_timezone(text: str) -> str:
-    """Return the name of the IANA zone, empty if there is none; raises InvalidValue."""
+    """Return the name of the IANA zone; empty for an empty text. Raises InvalidValue."""
     name = clean_text(text)
     if not name:
         return ""
@@ -25,7 +25,7 @@ def clean_timezone(text: str) -> str:
 
 
 def find_timezone(name: str) -> str:
-    """Return the name of the IANA zone that is written in any case, or as an offset; empty if unknown."""
+    """Return the IANA zone for a name in any case or for an offset; empty if it is unknown."""
     if len(name) > MAX_LENGTH:
         return ""
     folded = name.casefold()

@@ -18,13 +18,13 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Topic, TopicChoice
 
-# What `restore_choices` needs: the topic, the address, when the new choice was made, and any earlier one.
+# The data for `restore_choices`: topic, address, time of the new choice, and the earlier choice, if any.
 Change = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic, and what the person with an address has chosen; None if the person has not chosen."""
+    """A topic and a person's choice, which is None if the person has made none."""
 
     topic: Topic
     choice: TopicChoice | None
@@ -51,7 +51,7 @@ class NewChoice:
     changed_at: datetime
 
     def changes(self, earlier: TopicChoice | None) -> bool:
-        """Return whether it differs from an earlier choice; a person's own choice replaces the owner's."""
+        """Return whether the choice changes an earlier one; a person's own choice replaces the owner's."""
         if earlier is None or earlier.is_joined != self.is_joined:
             return True
         return earlier.is_by_owner and not self.is_by_owner
@@ -71,7 +71,7 @@ def list_states(owner_id: int, email_key: str) -> list[TopicState]:
 
 
 def choose(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
-    """Record what a person chose, by topic ID: True to subscribe. Return what `restore_choices` needs.
+    """Record a person's choices by topic ID (True to subscribe); return the data for `restore_choices`.
 
     Leaving also applies to addresses into which this one was merged, as unsubscribing does; joining does not,
     since owners can merge two different people by mistake. Other owners' topics are ignored.
@@ -97,9 +97,9 @@ def choose_as_owner(owner_id: int, email_key: str, topic_id: int, is_joined: boo
 
 
 def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
-    """Copy the choices of an address to another address of the same person; leaving a topic wins.
+    """Copy the choices of an address to another address of the same person; leaving a topic takes precedence.
 
-    Return what `restore_choices` needs.
+    Return the data for `restore_choices`.
     """
     keys = (TopicChoice.owner_id == owner_id) & TopicChoice.email_key.in_([old_key, new_key])
     rows = db.session.scalars(select(TopicChoice).where(keys).execution_options(populate_existing=True))
@@ -139,7 +139,7 @@ def restore_choices(owner_id: int, changes: Iterable[Change]) -> None:
 
 
 def _record(owner_id: int, wanted: Sequence[NewChoice]) -> list[Change]:
-    """Write the choices that change something, and return what they changed."""
+    """Store the choices that differ from earlier ones, and return the changes."""
     known = set(db.session.scalars(_lock_topics(owner_id, [new.topic_id for new in wanted])))
     valid = [new for new in wanted if new.topic_id in known]
     before = _read(owner_id, valid)

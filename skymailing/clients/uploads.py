@@ -1,4 +1,4 @@
-"""Keep an uploaded file until its owner has confirmed what its columns mean."""
+"""Keep an uploaded file until its owner has confirmed its column mapping."""
 
 import io
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from skymailing.extensions import db
 from skymailing.models import ClientImport, ClientUpload
 
 RETENTION = timedelta(days=1)
-MAX_PER_OWNER = 3  # the oldest is dropped
+MAX_PER_OWNER = 3  # older uploads are deleted
 SHOWN_VALUES = 3
 SHOWN_LENGTH = 100
 SHOWN_ROWS = 3
@@ -48,12 +48,12 @@ class Sample:
 
     table: Table
     columns: list[ColumnSample]
-    encodings: dict[str, list[str]]  # rows as read in each plausible encoding; empty if only one is plausible
+    encodings: dict[str, list[str]]  # rows decoded in each plausible encoding; empty if there is only one
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The content of a file as CSV, how to read it, and the sheet or files that it was made from."""
+    """A file's content as CSV, its mapping, and the names of the sheet or files it was converted from."""
 
     content: bytes
     mapping: Mapping
@@ -157,5 +157,5 @@ def start_import(
 
 
 def delete_old(now: datetime) -> None:
-    """Delete files whose columns were never confirmed."""
+    """Delete uploads whose mapping was never confirmed."""
     db.session.execute(delete(ClientUpload).where(ClientUpload.created_at < now - RETENTION))

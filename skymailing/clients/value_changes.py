@@ -14,7 +14,7 @@ ATTRIBUTE = "attribute."  # before the name of a custom field, as in segments
 
 
 class ValueChanged(UserError):
-    """Another window has changed the value that is to be changed."""
+    """The value was changed in another window."""
 
     def __init__(self, present: str) -> None:
         if present:
@@ -37,7 +37,7 @@ def change_value(client: Client, field: str, value: str, shown: str) -> None:
     """
     present = read_value(client, field)
     if present and _normalize(present) == _normalize(value):
-        return  # the same change, made twice
+        return  # a repeated request
     if _normalize(present) != _normalize(shown):
         raise ValueChanged(present)
     if value.strip() and not clean_text(value):
@@ -55,7 +55,7 @@ def change_value(client: Client, field: str, value: str, shown: str) -> None:
 
 
 def find_attribute(field: str) -> str:
-    """Return the name of the custom field; empty if it is none, or if no field can have this name."""
+    """Return the name of the custom field; empty if `field` is not a custom field or has an invalid name."""
     name = field.removeprefix(ATTRIBUTE)
     return name if name != field and attribute_key(name) == name else ""
 

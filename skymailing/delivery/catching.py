@@ -1,7 +1,7 @@
-"""Catch the letters added with test keys: a worker renders and stores them, and no mail server gets them.
+"""Catch letters added with test keys: workers render and store them instead of sending them.
 
-Everything else is as for other letters: they are claimed and recorded in the ledger, with an attempt each. If
-the worker dies in between, they return to pending and are caught again, which replaces the stored ones.
+Like other letters, they are claimed and recorded in the ledger, with an attempt each. If a worker dies, its
+letters return to pending and are caught again, which replaces the stored ones.
 """
 
 import math
@@ -26,7 +26,7 @@ CATCHER = Outlet("catcher", "", math.inf)
 CODE, ANSWER = 250, "caught, not sent"
 KEPT_LETTERS = 200  # per owner; older ones are deleted, and all of them with their run (retention/caught.py)
 SUBJECT_LENGTH = 998
-MAX_SOURCE = 200_000  # bytes that are stored of a letter
+MAX_SOURCE = 200_000  # stored bytes per letter
 
 
 def catch(run: OpenRun, batch: Batch, dispatcher: Dispatcher) -> None:

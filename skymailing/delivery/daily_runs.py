@@ -1,4 +1,4 @@
-"""The days of runs that get more letters: transactional letters, and the letters of sequences."""
+"""The days of daily runs, to which letters are added: transactional letters, and those of sequences."""
 
 from datetime import datetime, timedelta
 
@@ -7,15 +7,15 @@ from sqlalchemy import ColumnElement
 from skymailing.models import DAILY_KINDS, DAILY_RUN_STATES, LETTER_RUN_STATES, Mailing, Run
 
 DAY = timedelta(days=1)
-# How long after the end of its day a transactional letter may still be sent, before it expires. Letters of
-# sequences wait until they can be sent, or are skipped: see `lateness`.
+# How long after the end of its day a transactional letter expires. Letters of sequences wait until they can
+# be sent or are skipped; see `lateness`.
 PATIENCE = timedelta(days=3)
-# How old letters of sequences may be that their owner sends again.
+# The maximum age of sequences' letters that owners send again.
 SEQUENCE_PATIENCE = timedelta(days=8)
 
 
 def has_daily_runs(mailing: Mailing) -> bool:
-    """Return whether a mailing has a run for each day, which gets more letters until the day is over."""
+    """Return whether a mailing has a run for each day, to which letters are added until the day is over."""
     return mailing.kind in DAILY_KINDS
 
 
@@ -25,7 +25,7 @@ def day_of(moment: datetime) -> datetime:
 
 
 def is_day_over(scheduled_for: datetime, now: datetime) -> bool:
-    """Return whether a run gets no more letters."""
+    """Return whether no more letters are added to a run."""
     return day_of(scheduled_for) < day_of(now)
 
 
@@ -35,7 +35,7 @@ def expires_at(scheduled_for: datetime) -> datetime:
 
 
 def may_get_letters(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a run may get more letters today."""
+    """Return the condition that letters may still be added to a run."""
     return Run.state.in_(DAILY_RUN_STATES) & (Run.scheduled_for >= day_of(now))
 
 

@@ -1,4 +1,4 @@
-"""Keep a worker's state between slices: its journal, its sessions, and what it has learned."""
+"""Keep a worker's state between slices: its journal, its sessions, its caches and its window size."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -35,8 +35,8 @@ from skymailing.delivery.transactional import TemplateCache, load_contents
 from skymailing.models import OpenTracking
 from skymailing.settings.engine import engine_settings
 
-MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
-WINDOW_SHARE = 0.75  # of the time in which a window's letters may start, for which there should be letters
+MAX_DOMAIN_QUEUES = 4  # runs for which a worker keeps its position
+WINDOW_SHARE = 0.75  # the share of the time for starting a window's letters that the letters should fill
 
 
 class Dispatcher:
@@ -95,7 +95,7 @@ class Dispatcher:
     ) -> Callable[[int | None], LetterTemplate]:
         """Return a function that finds the content of a transactional letter, compiled at first use.
 
-        Contents with files are loaded one after the other: those of a window may have gigabytes.
+        Contents with files are loaded one by one, because those of a window may have gigabytes.
         """
         if run.file_bytes:
             return lambda id: self._find_letter_templates(run, {id})[id]
@@ -148,7 +148,7 @@ class Dispatcher:
         rates = self.rates_of(run)
         if not rates.per_domain:
             return None
-        # Move the queue to the end, so that the least recently used one is dropped.
+        # Move the queue to the end, so that the least recently used one is evicted.
         key = run.uuid, run.is_testing
         queue = self._queues.pop(key, None) or DomainQueue(
             run.id, rates, in_sample=run.is_testing, at_local_time=run.is_local_time
@@ -159,7 +159,7 @@ class Dispatcher:
         return queue
 
     def cap_window(self, run: OpenRun) -> int:
-        """Return how many letters of the run may be claimed at once."""
+        """Return how many letters of the run may be claimed for a window."""
         allowed = self.rejections.count_allowed(run.id)
         size = self.window if allowed is None else min(allowed, self.window)
         return self.rates_of(run).cap_window(size)
@@ -176,13 +176,13 @@ class Dispatcher:
         if seconds > settings.window_seconds:
             self.window = max(settings.first_window, self.window // 2)
         elif seconds < (busy_seconds := WINDOW_SHARE * settings.window_seconds):
-            # Between two windows, the mail server waits: fewer windows waste less of its time.
+            # The mail server is idle between windows, so fewer, larger windows are faster.
             growth = min(2.0, busy_seconds / max(seconds, 0.001))
             self.window = min(settings.largest_window, int(self.window * growth))
 
 
 def _track(run: OpenRun, variant: int) -> Tracking | None:
-    """Return what is tracked in the letters of a run or variant; None for nothing."""
+    """Return what is tracked in the letters of a run or variant; None if nothing is."""
     has_image = run.track_opens != OpenTracking.OFF
     if not run.track_clicks and not has_image:
         return None
@@ -224,7 +224,7 @@ def close_dispatcher() -> None:
 
 
 def abandon_dispatcher(dispatcher: Dispatcher) -> None:
-    """Leave the dispatcher's lease to the sweep, as if this worker were dead."""
+    """Leave the dispatcher's lease to the sweep, as if this worker had died."""
     # Abandon the journal first, because closing sessions may fail after an exception.
     current_app.extensions.pop("skymailing_dispatcher", None)
     dispatcher.journal.abandon()

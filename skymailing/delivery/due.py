@@ -1,6 +1,6 @@
 """Find due work: starts of mailings, runs with letters to send now, and runs that have ended.
 
-Each is found with one statement, however many runs are open.
+Each kind is found with one statement, regardless of the number of open runs.
 """
 
 from collections import Counter
@@ -66,10 +66,9 @@ def find_runs(
 
     Transactional letters come first.
 
-    With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
-    letters a mail server accepts; without it, only those of mailings, whose number is limited. A run whose
-    test is undecided has only the letters of its sample to send; a run at local time, those whose clients'
-    time has come.
+    With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose mail
+    server accepts letters; without it, only those of mailings, whose number is limited. While a test is
+    undecided, only the letters of its sample count; in a run at local time, only those whose time has come.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -102,7 +101,7 @@ def find_runs(
 
 
 def find_ended_runs(now: datetime) -> Sequence[int]:
-    """Return the open runs without open letters, and those whose letters will not be sent any more."""
+    """Return the open runs without open letters, and those whose letters can no longer be sent."""
     is_over = (Mailing.state == MailingState.CANCELLED) | (Mailing.ends_at <= now) | is_expired(now)
     has_open = _has_delivery(Delivery.state.in_(OPEN_DELIVERY_STATES))
     is_sure = is_over | (~has_open & ~may_get_letters(now))

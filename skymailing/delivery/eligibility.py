@@ -16,7 +16,7 @@ from skymailing.models import Mailing, MailingState, Periodicity, Run, RunState,
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
 # The columns that `is_open` reads.
 RUN_HOURS = (*HOURS, Run.is_local_time)
-# How long before the owner's time the clients' times may come: from UTC-12 to UTC+14, and a change of clocks.
+# How much earlier than the owner's time a client's can be: from UTC-12 to UTC+14, and a clock change.
 LEAD = timedelta(hours=27)
 
 

@@ -1,7 +1,7 @@
-"""Decide which planned letters of sequences are late, and skipped if their owner wants that.
+"""Decide which planned letters of sequences are late, and are skipped if their owner has chosen that.
 
-A letter is late as a client is in `sequences.advancing`: it could have been sent for more than a day. A run
-contains the letters of a day, so it is late a day after the end of its day.
+As for clients in `sequences.advancing`, a letter is late if it could have been sent for more than a day. A
+run contains the letters of a day, so it is late a day after the end of its day.
 """
 
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from skymailing.models import (
 
 DAY = timedelta(days=1)
 LATE_AFTER = DAY
-# Not those that may have arrived: their owner has decided to send them again.
+# Letters that may have arrived are not skipped, because their owner has decided to send them again.
 CAN_BE_SKIPPED = Delivery.unknowns == 0
 WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
@@ -33,7 +33,7 @@ WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 def find_late(hours: SendingHours, now: datetime) -> datetime:
     """Return the time before which letters that were due are late: they could have been sent a day ago.
 
-    Hours in which nothing may be sent make no letter late.
+    Hours in which nothing may be sent do not count.
     """
     limit = now - LATE_AFTER
     if hours.is_open(limit):
@@ -44,7 +44,8 @@ def find_late(hours: SendingHours, now: datetime) -> datetime:
 def may_skip(now: datetime) -> ColumnElement[bool]:
     """Return the condition for runs whose letters are skipped if `is_late` says so.
 
-    While a sequence cannot send, its letters wait: before resuming it, its owner may choose to send them.
+    While a sequence cannot send, its letters wait, so that its owner can choose to send them before resuming
+    it.
     """
     is_old = (Run.state == RunState.SEQUENCE) & (Run.scheduled_for < day_of(now - DAY))
     return is_old & (Mailing.on_late == OnLate.SKIP) & may_send(now)

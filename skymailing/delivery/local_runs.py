@@ -1,4 +1,4 @@
-"""Plan runs at local time, and postpone their letters while their clients' sending hours are over."""
+"""Plan runs at local time, and postpone letters outside their clients' sending hours."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -29,10 +29,10 @@ from skymailing.models import (
     User,
 )
 
-# How often zones are looked at before a run: clients may be added in zones whose time comes earlier. Less
-# than `local_times.PUNCTUAL`, so that their time has not passed when they are found.
+# How often zones are checked before a run, because clients in earlier zones may be added. It is shorter than
+# `local_times.PUNCTUAL`, so that their time does not count as passed when they are found.
 CHECK_INTERVAL = timedelta(minutes=10)
-MAX_POSTPONED = 10_000  # letters per claim, so that other writers get a turn
+MAX_POSTPONED = 10_000  # letters per claim, so that other writers do not wait long
 
 # Exactly as in the index: with a parameter, the databases would not use it.
 IS_PENDING: ColumnElement[bool] = (Delivery.state == literal_column("'pending'")) & (
@@ -41,7 +41,7 @@ IS_PENDING: ColumnElement[bool] = (Delivery.state == literal_column("'pending'")
 
 
 def is_due(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a pending letter's time has come at its client."""
+    """Return the condition that a pending letter's local time has come."""
     return IS_PENDING & (Delivery.not_before <= now)
 
 
@@ -68,7 +68,7 @@ def begin(session: Session, run: Run, mailing: Mailing, now: datetime) -> Any:
 
 
 def waits_for_zones(mailing_id: int, now: datetime) -> bool:
-    """Return whether a mailing at local time is due later; note until when that is known."""
+    """Return whether a mailing at local time is due later, and store until when that is certain."""
     with Session(db.engine) as session, session.begin():
         statement = select(Mailing).join(User).where(Mailing.id == mailing_id, Mailing.is_local_time)
         mailing = session.scalar(statement.with_for_update(of=Mailing))
@@ -89,7 +89,7 @@ def may_plan(session: Session, mailing: Mailing, now: datetime) -> bool:
 
 
 def _find_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
-    """Return when the first zone shows the time, or until when that is certainly not the case."""
+    """Return when the mailing starts in its first zone, or a time before which it certainly does not."""
     assert mailing.next_run_at is not None
     start = LocalStart.of(mailing, mailing.next_run_at)
     earliest = find_earliest_possible(start)

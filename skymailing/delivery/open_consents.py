@@ -1,4 +1,4 @@
-"""The condition under which a person's opens may be counted: the person agreed and has not withdrawn."""
+"""The condition for counting a person's opens: the person has consented and not withdrawn the consent."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from skymailing.models import Consent, ConsentKind, ConsentPurpose, Suppression
 def allows_counting(owner_id: Any, email_key: Any) -> ColumnElement[bool]:
     """Return the condition that the person with an address lets this owner count opens.
 
-    While a person is unsubscribed from everything, nothing is counted. Both arguments are values, or columns
-    of the outer query.
+    Opens of people who are unsubscribed from everything are not counted. Both arguments are values, or
+    columns of the outer query.
     """
     is_theirs = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
     is_suppressed = exists().where(is_theirs).correlate_except(Suppression)

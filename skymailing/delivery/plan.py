@@ -42,8 +42,8 @@ from skymailing.settings.engine import engine_settings
 def start_due_run(mailing_id: int, now: datetime) -> int | None:
     """Plan the run of a mailing that is due; return its ID, or None if there is nothing to start.
 
-    Safe to call at any time and concurrently: the mailing's row is locked, and a second caller finds
-    the mailing running.
+    It is safe to call this at any time and concurrently: the mailing's row is locked, and a second caller
+    finds the mailing running.
     """
     if local_runs.waits_for_zones(mailing_id, now):
         return None
@@ -142,8 +142,8 @@ def _create_run(session: Session, mailing: Mailing, parts: AudienceParts, now: d
 def plan_caught_run(recipients: Recipients, now: datetime) -> int:
     """Plan the run of a test key's mailing, in the caller's transaction; return its ID.
 
-    There is one run, at once, without tracking or an A/B test. It is not left to a worker, since one of an
-    older version would send the letters. Its message is not composed again.
+    The only run starts at once, without tracking or an A/B test. Workers do not plan it, because those of
+    older versions would send the letters. Its message is not composed again.
     """
     session = object_session(recipients.mailing)
     assert session is not None
@@ -178,8 +178,8 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
 def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
     """Return the occurrence to which a run starting now belongs: the latest if several were missed.
 
-    If that occurrence already had its run, or none is due yet, a person requested this start, which is its
-    own occurrence.
+    If that occurrence has had its run, or none is due yet, a person has requested this start, which is an
+    occurrence of its own.
     """
     assert mailing.next_run_at is not None
     if mailing.next_run_at > now:

@@ -9,7 +9,7 @@ from tests.support.factories import ModelFactory, UserFactory
 
 
 class ApiKeyFactory(ModelFactory[ApiKey]):
-    """A key that may do everything; pass `secret` to use it."""
+    """An API key with all scopes; requests use `secret`, if it is given."""
 
     class Meta:
         model = ApiKey

@@ -1,4 +1,4 @@
-"""Find programs, or unpack their Debian packages into .cache/: needs no root and installs nothing."""
+"""Find programs, or unpack their Debian packages into .cache/, without root and without installing them."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ class Program:
 
 @cache
 def find_program(name: str, package: str) -> Program:
-    """Return the installed program, or else that of a Debian package; raises PackagesMissing."""
+    """Return the installed program, or one from a Debian package; raises PackagesMissing."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
     if installed := shutil.which(name, path=path):
         return Program(installed, dict(os.environ))

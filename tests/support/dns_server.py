@@ -16,7 +16,7 @@ Zone = dict[tuple[str, str], list[str]]
 
 
 class DnsServer:
-    """A server for the records in `zone`; it fails for names in `broken`, and can ignore all queries."""
+    """A server for `zone`; it fails for names in `broken`, and ignores all queries if `is_silent`."""
 
     def __init__(self, zone: Zone) -> None:
         self.zone = zone

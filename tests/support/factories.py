@@ -1,4 +1,4 @@
-"""Provide one factory per model, as in `ClientFactory.create(owner=user)`.
+"""Provide a factory for each model, for example `ClientFactory.create(owner=user)`.
 
 Values that are not given have plausible defaults.
 """
@@ -83,7 +83,7 @@ class ModelFactory(SQLAlchemyModelFactory, Generic[T]):
 
     @classmethod
     def insert(cls, built: list[T]) -> list[T]:
-        """Write objects from `build` together, because each transaction takes milliseconds."""
+        """Insert objects from `build` in one transaction, because each transaction takes milliseconds."""
         _sessions[0].add_all(built)
         _sessions[0].flush()
         cls.count(built)
@@ -97,7 +97,7 @@ class ModelFactory(SQLAlchemyModelFactory, Generic[T]):
 
     @classmethod
     def count(cls, created: list[T]) -> None:
-        """Add new rows to the counts of their runs, if the engine would."""
+        """Add new rows to the counts of their runs, as the engine would."""
 
 
 class UserFactory(ModelFactory[User]):

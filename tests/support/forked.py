@@ -1,4 +1,4 @@
-"""Run commands of the service in processes forked from one that has imported it already.
+"""Run the service's commands in processes that are forked from one that has already imported the service.
 
 Imports took most of the time of a worker process that sends a few hundred letters.
 """

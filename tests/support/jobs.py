@@ -5,11 +5,11 @@ from flask import Flask
 from skymailing.webhooks import tasks as webhooks
 from skymailing.worker import make_worker
 
-webhooks.LINGER_SECONDS = 0.0  # otherwise the thread that sends calls would wait for more of them
+webhooks.LINGER_SECONDS = 0.0  # otherwise the sending thread would wait for more calls
 
 
 def run_jobs(app: Flask) -> None:
-    """Run a worker until the queues are empty and the calls of webhooks have been sent."""
+    """Run a worker until the queues are empty and all webhook calls have been sent."""
     with app.app_context():
         worker = make_worker()
         worker.work(burst=True, logging_level="WARNING")

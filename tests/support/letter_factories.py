@@ -17,7 +17,7 @@ from tests.support import factories
 
 
 def new_letter(owner: User, to: str = "anna@example.org", **values: Any) -> services.NewLetter:
-    """Return a letter to add."""
+    """Return the values of a letter, for the service that adds letters."""
     content = make_content("Order", MessageFormat.TEXT, "Total: {{ total }}", "en")
     checked = CHECKED.check(content, ValueFormats.of(owner))
     return services.NewLetter(Recipient(to, "Anna", {"total": 1} | values), to, checked, None)
@@ -54,7 +54,7 @@ Content-Type: text/html; charset=utf-8\r
 
 
 def create_caught_letter(owner: User) -> CaughtLetter:
-    """Add a letter added with a test key that has been caught."""
+    """Create a letter that was added with a test key and has been caught."""
     delivery = create_letter(owner, is_caught=True)
     session: Session | None = inspect(owner).session
     assert session is not None

@@ -97,7 +97,7 @@ check_recipient:
 
 
 class MailServer(ABC):
-    """A context manager that runs a real mail server, which discards what it has accepted."""
+    """A context manager that runs a real mail server, which discards accepted letters."""
 
     package: str
     user: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 DATA = Path(__file__).parent.parent / "data" / "caniemail" / "support.json"
-# Partial support counts: it concerns values such as negative margins, rem or flex, which letters do not use.
+# Partial support counts as support, because it lacks values such as rem or flex, which letters do not use.
 SHARES = {"y": 1, "a": 1, "n": 0}
 DECLARATION = re.compile(r"(?:^|[;{])\s*([a-z-]+)\s*:\s*([^;{}]+)")
 # Features whose names differ from the name of a property, an element or an attribute.
@@ -63,6 +63,6 @@ def list_css(css: str) -> list[str]:
 
 
 def measure_support(html: str) -> float:
-    """Return the average support of what a letter uses, from 0 to 1."""
+    """Return the average support of the features that a letter uses, from 0 to 1."""
     found = count_features(html)
     return sum(read_shares()[slug] * count for slug, count in found.items()) / found.total()

@@ -16,7 +16,7 @@ USER, PASSWORD = "ann@sky.example", 'p@ss "word'
 
 
 class MailboxServer:
-    """Serves one account; `folders` contains the letters by folder and number."""
+    """A server for one account; `folders` contains the letters by folder and number."""
 
     def __init__(self, protocol: str, directory: Path) -> None:
         self.folders: dict[str, dict[int, bytes]] = {"INBOX": {}}
@@ -24,8 +24,8 @@ class MailboxServer:
         self.lost_letters: set[int] = set()  # unreadable because of a disk error
         self.sessions = 0
         self.dies_before = ""  # a command before which the session ends
-        self.empties_after = ""  # a command after which another program removes all letters
-        self.prefix = ""  # required in the names of new folders
+        self.empties_after = ""  # a command after which all letters are removed, as by another program
+        self.prefix = ""  # with which the names of new folders must begin
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(directory / "authority.pem"))
         self.certificates = str(directory / "authority.pem")
@@ -86,7 +86,7 @@ class Session(socketserver.StreamRequestHandler, ABC):
 
     @abstractmethod
     def greet(self) -> None:
-        """Say that the server is ready."""
+        """Send the server's greeting."""
 
     @abstractmethod
     def reply(self, line: str) -> bool:

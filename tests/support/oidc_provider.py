@@ -1,4 +1,4 @@
-"""Run an OpenID Connect provider on this machine, which signs people in without asking."""
+"""Run an OpenID Connect provider on this machine, which signs people in without a prompt."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ class Provider:
 
 
 def make_handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
-    """Return the class that answers requests as the provider does."""
+    """Return a class that handles HTTP requests for the provider."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

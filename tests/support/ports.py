@@ -5,8 +5,8 @@ import os
 import socket
 from collections.abc import Iterator
 
-# The kernel gives the ports of outgoing connections from a higher range, so no client takes one of
-# these between the choice and the server's start. Each process of a test run has its own.
+# Outgoing connections get ports from a higher range, so none uses one of these between the choice and the
+# start of the server. Each process of a test run has its own ports.
 FIRST_PORT = 20_000
 PORTS_PER_PROCESS = 1_000
 

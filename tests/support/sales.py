@@ -1,4 +1,4 @@
-"""Clicks at a given time, and purchases."""
+"""Create letters, clicks at a given time, and purchases."""
 
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ def send_letter(client: Client, kind: MailingKind = MailingKind.MAILING, **run: 
 
 
 def click(delivery: Delivery, at: datetime, *, number: int = 1, **values: Any) -> None:
-    """Store a person's click on a link of a letter, or what `values` say."""
+    """Store a click on a link of a letter; it is a person's unless `values` differ."""
     session = object_session(delivery)
     assert session is not None
     milliseconds = int(at.timestamp() * 1000)

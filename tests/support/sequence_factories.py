@@ -48,7 +48,7 @@ class Sequences:
         self, *step_values: dict[str, Any], now: datetime = NOON, is_started: bool = True, **values: Any
     ) -> Sequence:
         """Create a sequence with these steps, and start it."""
-        # Written before the service's transaction begins, which is the only writer on SQLite.
+        # Insert messages before the service's transaction begins, because SQLite allows only one writer.
         made = [{"message_id": self._make_message()} | step for step in step_values]
         with self.app.app_context():
             owner = db.session.get_one(User, self.owner.id)
@@ -87,7 +87,7 @@ class Sequences:
         self.session.refresh(enrolment)
 
     def add(self, sequence: Sequence, *clients: Client, now: datetime = NOON) -> None:
-        """Add clients by hand."""
+        """Add clients to the sequence, as the owner does."""
         ids = [client.id for client in clients]
         self.change(sequence, people.add_clients, ids, now)
 
@@ -100,16 +100,16 @@ class Sequences:
             return db.session.get_one(Tag, tag_id)
 
     def untag_all(self) -> None:
-        """Take all tags from all clients."""
+        """Remove all tags from all clients."""
         self.session.execute(delete(client_tags))
 
     def sweep(self, now: datetime) -> sweep.Swept:
-        """Run the sweep's part at this time."""
+        """Run the sweep of sequences at this time."""
         with self.app.app_context():
             return sweep.run_due(now)
 
     def deliver(self, now: datetime) -> None:
-        """Note that all planned letters were sent at this time."""
+        """Record that all planned letters were sent at this time."""
         planned = update(Delivery).where(Delivery.state == DeliveryState.PENDING)
         self.session.execute(planned.values(state=DeliveryState.SENT, finished_at=now))
 

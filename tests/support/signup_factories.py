@@ -27,7 +27,7 @@ class SignupFormFactory(ModelFactory[SignupForm]):
 
 
 class SignupFactory(ModelFactory[Signup]):
-    """A request through `form`, just confirmed; with `confirmed_at=None`, still open."""
+    """A request through `form` that has just been confirmed, or with `confirmed_at=None` is still open."""
 
     class Meta:
         model = Signup
@@ -55,7 +55,7 @@ class TopicFactory(ModelFactory[Topic]):
 
 
 class TopicChoiceFactory(ModelFactory[TopicChoice]):
-    """The person with `email_key` has unsubscribed from `topic`."""
+    """The choice of the person with `email_key` to unsubscribe from `topic`."""
 
     class Meta:
         model = TopicChoice

@@ -1,4 +1,4 @@
-"""Letters of our templates, as they are composed for an owner."""
+"""Compose letters from our templates, as for an owner."""
 
 from skymailing.delivery.composition.composing import read_source
 from skymailing.delivery.composition.palette import OwnerBrand
@@ -11,7 +11,7 @@ BRAND = OwnerBrand("The Clay Shop", "https://shop.example/")
 
 
 def compose_starter(key: str, language: str, brand: OwnerBrand = BRAND, pictures: str = PICTURES) -> Content:
-    """Return the content of a message that begins with this template and was not changed."""
+    """Return the content of an unchanged message that was created from this template."""
     fields = read_starter(key, language, pictures, brand)
     body = fields["body"]
     if source_format := SourceFormat(fields["source_format"]):

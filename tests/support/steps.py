@@ -1,4 +1,4 @@
-"""Act before a chosen line of code, for example kill the process, to test the state that this leaves."""
+"""Act before a chosen line of code, for example kill the process, to test the resulting state."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ Act = Callable[[], None]
 
 
 class StepTracer:
-    """A context manager that counts the lines of some files as they are run, and acts before one of them."""
+    """A context manager that counts executed lines of some files, and acts before one of them."""
 
     def __init__(self, files: Collection[str], number: int = 0, act: Act | None = None) -> None:
         self.files = files

@@ -1,4 +1,4 @@
-"""Measure work so that other programs on the machine do not matter."""
+"""Limit the CPU time of work, which other programs on the machine do not affect."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Let two browser windows act at once. This needs two open transactions, which only PostgreSQL has."""
+"""Simulate two browser windows that act at once, which needs two write transactions, so only PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

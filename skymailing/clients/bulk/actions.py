@@ -36,7 +36,7 @@ class Order:
     action: BulkAction
     at: datetime
     tag_id: int | None = None
-    tag: str = ""  # its name
+    tag: str = ""  # the tag's name
 
     @property
     def needs_tag(self) -> bool:
@@ -80,9 +80,9 @@ def check_tag(order: Order, code: str) -> None:
 
 
 def change_clients(order: Order, ids: Sequence[int], now: datetime) -> list[Any]:
-    """Change the owner's clients with these IDs, except those who do not need it.
+    """Change the owner's clients with these IDs, except those without need for a change.
 
-    Return what `change_back` needs: one item for each changed client.
+    Return the data for `change_back`: one item for each changed client.
     """
     check_tag(order, "bulk_tag_missing")
     return ACTIONS[order.action].change(order, _drop_new(order, ids), now)
@@ -95,7 +95,7 @@ def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
 
 
 def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
-    """Leave out clients added after the order: SQLite may reuse the IDs of deleted clients."""
+    """Omit clients added after the order, because SQLite may reuse the IDs of deleted clients."""
     if db.engine.dialect.name != "sqlite":
         return ids
     return _find(order, Client.id, Client.id.in_(ids) & (Client.created_at <= order.at))
@@ -171,7 +171,7 @@ def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> None:
 
 
 def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> None:
-    # Remove only those that this action added: the owner may have suppressed the same addresses again since.
+    # Only those that this action added: the owner may have suppressed the same addresses again since.
     done = Suppression.created_at == order.at
     db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
 

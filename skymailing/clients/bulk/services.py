@@ -31,8 +31,10 @@ from skymailing.models import (
 )
 from skymailing.undo import UNDO_WINDOW
 
-AT_ONCE = 2_000  # clients that a request changes itself; for more, it creates a job
-CHUNK = 1_000  # clients per transaction of a job: other writers on SQLite wait 0.05 s (0.2 s for a deletion)
+AT_ONCE = 2_000  # up to this many clients are changed by the request itself, more by a job
+CHUNK = (
+    1_000  # clients per transaction of a job, for which others wait 0.05 s on SQLite (0.2 s for deletions)
+)
 CHUNKS_AT_A_TIME = 50  # written or removed with one statement
 
 
@@ -108,7 +110,7 @@ def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any
 
 
 def split_chunk(job: BulkJob, chunk: BulkChunk) -> None:
-    """Move the last clients of a chunk to a new one if together they have too much data to be deleted."""
+    """Move the last clients of a chunk to a new one if all have too much data for one deletion."""
     if job.action is not BulkAction.DELETE:
         return
     count = count_fitting(chunk.content)
@@ -136,21 +138,21 @@ def stop_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
 
 
 def end_job(job: BulkJob, state: BulkState, now: datetime, error: str = "") -> None:
-    """Move a locked job to a final state, and delete the chunks that it has not reached."""
+    """Move a locked job to a final state, and delete the chunks that were not processed."""
     BULK_TRANSITIONS.move(job, state)
     job.error, job.ended_at, job.lease_until = error, now, None
     db.session.execute(delete(BulkChunk).where(BulkChunk.job_id == job.id, ~BulkChunk.is_done))
 
 
 def can_be_undone(job: BulkJob, now: datetime) -> bool:
-    """Return whether the owner can still undo what the job did."""
+    """Return whether the owner can still undo the job."""
     if job.ended_at is None or job.ended_at <= now - UNDO_WINDOW:
         return False
     return job.changed > 0 and BULK_TRANSITIONS.allows(job.state, BulkState.UNDOING)
 
 
 def undo_job(job: BulkJob, owner: User, actor: Actor) -> bool:
-    """Let a worker undo what a job did; return False if that is no longer possible.
+    """Let a worker undo a job; return False if that is no longer possible.
 
     Raises UserError while another job is unfinished, or if the tag has been deleted.
     """
@@ -172,7 +174,7 @@ def undo_job(job: BulkJob, owner: User, actor: Actor) -> bool:
 
 
 def lock_job(job: BulkJob) -> None:
-    """Lock a job until the transaction ends, and read it again."""
+    """Lock a job until the transaction ends, and refresh it."""
     db.session.refresh(job, with_for_update=True)
 
 

@@ -1,4 +1,4 @@
-"""Limit how many clients one transaction deletes, since it stores all of their data for the undo."""
+"""Limit how many clients one transaction deletes, because it stores all their data for the undo."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ MAX_CHARACTERS = 10_000_000  # of comments, attributes and notes; PostgreSQL sto
 
 
 def count_fitting(ids: Sequence[int]) -> int:
-    """Return how many of these clients, from the first on, can be deleted together: at least one."""
+    """Return how many of these clients, from the first on, one transaction can delete: at least one."""
     sizes, letters = _measure(ids), _count_letters(ids)
     all_letters = all_characters = 0
     for number, id in enumerate(ids):

@@ -15,7 +15,7 @@ MAX_BYTES = 128 << 20  # unpacked
 EXTENSIONS = (".csv", ".tsv", ".txt")
 # Errors that zipfile raises for a damaged member, or for an unknown encryption or compression (RuntimeError).
 UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError)
-# The words with which the joined table labels its files.
+# The words that label rows of the joined table by the kind of their file.
 WORDS = {
     Standing.MAILABLE: "subscribed",
     Standing.UNSUBSCRIBED: "unsubscribed",

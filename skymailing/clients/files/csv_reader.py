@@ -98,7 +98,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The rules by which the cells of a file are separated and quoted."""
+    """How the cells of a file are separated and quoted."""
 
     separator: str
     # Spaces between a separator and a quotation mark, as in `a, "b"`.
@@ -113,7 +113,7 @@ class Dialect:
         )
 
     def read_leniently(self, line: str) -> list[str] | None:
-        """Return the cells of a line that breaks the rules; None if no known deviation explains it."""
+        """Return the cells of a line that breaks the rules in a known way; None if the way is unknown."""
         if BACKSLASH + '"' in line:  # MySQL and PHP escape quotation marks with a backslash
             with suppress(csv.Error):
                 reader = csv.reader(

@@ -24,10 +24,10 @@ ENCODINGS = {
     "mac-cyrillic": "Mac Cyrillic",
     "mac-roman": "Mac Roman",
 }
-# Encodings with one byte per character: nearly every text is valid in all of them.
+# Encodings with one byte per character; nearly every text is valid in all of them.
 CANDIDATES = ("cp1251", "cp1252", "cp1250", "koi8-r", "cp866", "mac-cyrillic", "mac-roman")
 SAMPLE_SIZE = 8 * 1024  # bytes of lines with non-ASCII characters, which are rated in each encoding
-CLOSE = 0.15  # difference between ratings below which only a person can decide
+CLOSE = 0.15  # if ratings differ by less, only a person can decide
 LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 
@@ -50,7 +50,7 @@ def find_encoding(name: str) -> str | None:
 
 
 def detect_encoding(source: BinaryIO) -> Guess:
-    """Return the encoding: from the byte order mark, else UTF-8 if it fits, else by plausible words."""
+    """Return the encoding: by the byte order mark, otherwise UTF-8 if valid, otherwise by plausible words."""
     source.seek(0)
     start = source.read(4096)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -22,7 +22,7 @@ HTML_SIZE = 32 << 20  # bytes; HTML is read as a whole
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A CSV file, its encoding if known, and the sheet or files that it was made from."""
+    """A CSV file, its encoding if known, and the names of the sheet or files that it was converted from."""
 
     file: BinaryIO
     encoding: str | None = None
@@ -31,7 +31,7 @@ class OpenedFile:
 
 @contextmanager
 def open_file(source: BinaryIO) -> Iterator[OpenedFile]:
-    """Provide the file itself if it is CSV, or else a converted copy; raises UnusableWorkbook."""
+    """Provide the file itself if it is CSV, otherwise a converted copy; raises UnusableWorkbook."""
     opened = convert_file(source)
     try:
         yield opened

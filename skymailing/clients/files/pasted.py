@@ -7,13 +7,13 @@ from email.utils import getaddresses
 
 HEADER = ("email", "full_name")
 SEPARATORS = ("\t", ";", ",")
-MARKER = re.compile(r"^(?:\d+[.)]|[•·*–—-]) +")  # of numbered lists, and lists with dots or dashes
+MARKER = re.compile(r"^(?:\d+[.)]|[•·*–—-]) +")  # begins an item of a numbered or bulleted list
 DELIMITERS = re.compile(r"""[\s,;:<>()"]+""")
 
 
 def make_csv(text: str) -> bytes:
     """Return the list as CSV with a header; bare addresses and “Name <address>” become rows of their own."""
-    text = text.replace("\xa0", " ")  # in texts copied from pages
+    text = text.replace("\xa0", " ")  # copied from web pages
     lines = [line.strip("\r\n ") for line in text.splitlines() if line.strip()]
     people = _read_people(lines)
     if people:

@@ -13,9 +13,9 @@ from skymailing.errors import UserError
 from skymailing.web.host_turns import take_host_turn
 
 TIMEOUT = 90  # seconds
-WAIT = 10  # seconds to wait for other users' workbooks: one is read at a time, since each may take up 1 GB
-MEMBER_SIZE = 200 << 20  # bytes of one unpacked file
-RATIO = 100  # of unpacked to packed size, for files of more than RATIO_SIZE bytes
+WAIT = 10  # seconds to wait for other workbooks: only one is read at a time, because each may need 1 GB
+MEMBER_SIZE = 200 << 20  # bytes per unpacked file
+RATIO = 100  # unpacked to packed size, for files of more than RATIO_SIZE bytes
 RATIO_SIZE = 10 << 20
 REASONS = {
     workbook_program.PROTECTED: "import_workbook_protected",

@@ -1,4 +1,4 @@
-"""Find clients by a search, quickly in an address book of any size."""
+"""Search for clients quickly, in address books of any size."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""A client's timeline: what happened to one client, newest first, from the tables that record it anyway."""
+"""A client's timeline: the client's events, newest first, from tables that exist for other reasons."""

@@ -1,7 +1,7 @@
 """Read a page of a client's timeline.
 
-One UNION finds the events of a page, then `loading` fetches what they are about. Only what a table records
-with a time is an event. How to add a kind of event: docs/interface.md.
+One UNION finds the events of a page, then `loading` loads their objects. Events are rows that have a time.
+docs/interface.md describes how to add a kind of event.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ EVENTS_PER_PAGE = 30
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; `item` is what it is about, as `loading.LOADERS` returns it."""
+    """An event; `item` is its object, as returned by `loading.LOADERS`."""
 
     at: datetime
     kind: EventKind
@@ -32,7 +32,7 @@ class Event:
 
 
 def list_events(client: Client, chosen: Filter | None, cursor: str | None) -> Page:
-    """Return a page of a client's events, newest first: of the chosen part, or all."""
+    """Return a page of a client's events, newest first, with the filter if one is chosen."""
     kinds = FILTERED_KINDS[chosen] if chosen else list(EventKind)
     events = union_all(*select_events(client, kinds)).subquery()
     order = [(events.c.at, True), (events.c.kind, True), (events.c.ref, True)]
@@ -41,7 +41,7 @@ def list_events(client: Client, chosen: Filter | None, cursor: str | None) -> Pa
 
 
 def _load(client: Client, rows: Sequence[Any]) -> list[Event]:
-    """Fetch what the events are about; an event whose row has just been deleted is left out."""
+    """Load the events' objects, and omit events whose objects have just been deleted."""
     refs: dict[EventKind, set[int]] = defaultdict(set)
     for row in rows:
         refs[EventKind(row.kind)].add(row.ref)

@@ -7,9 +7,9 @@ LINKS_PER_LETTER = 10_000
 
 
 class EventKind(StrEnum):
-    """Where an event comes from, and what its `ref` is: the ID of its row, unless a comment says more.
+    """The source of an event. Its `ref` is the ID of its row, unless a comment states otherwise.
 
-    Of events at the same time, those whose name comes later in the alphabet are newer.
+    Events at the same time are ordered by the names of their kinds.
     """
 
     ADDED = "added"

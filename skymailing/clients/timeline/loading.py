@@ -1,4 +1,4 @@
-"""Load what events are about, with one or two queries for each kind of event on a page."""
+"""Load the objects of events, with one or two queries for each kind of event on a page."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Letter:
 
 
 def load_items(client: Client, kind: EventKind, refs: Refs) -> dict[int, Any]:
-    """Return what the client's events are about, by their `ref`."""
+    """Return the objects of the client's events by `ref`."""
     return LOADERS[kind](client, refs)
 
 
@@ -126,7 +126,7 @@ def _by_id(statement: Select[Any], key: str = "id") -> dict[int, Row[Any]]:
 
 
 def _load_named(model: Any, name: Any, on: Any) -> Callable[[Client, Refs], dict[int, Any]]:
-    """Return a loader for rows of a model with the name of what they refer to, None if that is deleted."""
+    """Return a loader for rows of a model, with the name of a related object or None if it was deleted."""
 
     def load(client: Client, refs: Refs) -> dict[int, Any]:
         # Not all of these columns have a foreign key.

@@ -1,7 +1,7 @@
-"""Select when each kind of event happened to a client, from the tables that record it anyway.
+"""Select the times of each kind of event of a client, from tables that exist for other reasons.
 
-The same fact can be in several tables: unsubscribing is an opt-out, a withdrawn consent and a suppression.
-The timeline shows it once, from the table that says most about it.
+Several tables can record the same event: unsubscribing is an opt-out, a withdrawn consent and a suppression.
+The timeline shows it once, from the table with the most details.
 """
 
 from collections.abc import Callable, Iterable
@@ -130,7 +130,7 @@ def _select_bounces(client: Client) -> Select[Any]:
 
 
 def _select_consents(client: Client) -> Select[Any]:
-    """Select what a person agreed to, except what an opt-out or a complaint already says."""
+    """Select a person's consents, except those that were recorded for an opt-out or a complaint."""
     about_everything = _is_at_address(OptOut, client) & OptOut.topic_id.is_(None)
     is_opt_out = exists().where(about_everything, OptOut.at == Consent.at).correlate(Consent)
     is_undo = exists().where(about_everything, OptOut.undone_at == Consent.at).correlate(Consent)
@@ -169,9 +169,9 @@ def _select_topics(client: Client) -> Select[Any]:
 
 
 def _select_suppressions(client: Client) -> Select[Any]:
-    """Select the address's suppression if nothing else in the timeline explains it.
+    """Select the address's suppression, unless another event of the timeline explains it.
 
-    It explains itself if the owner made it, or if the address of a merged client opted out.
+    No other event explains it if the owner added it, or if the address of a merged client opted out.
     """
     withdrawals = (ConsentKind.WITHDRAWN, ConsentKind.OBJECTED)
     same = _is_at_address(Consent, client) & Consent.kind.in_(withdrawals)

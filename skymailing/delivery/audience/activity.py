@@ -1,6 +1,6 @@
-"""How active a client is: who clicks, who has stopped clicking, and who is new.
+"""Determine how active clients are: those who click, those who have stopped clicking, and new ones.
 
-Only mailings and sequences that count clicks matter: without counting, no click says nothing.
+Only mailings and sequences that count clicks are considered; in others, clicks are unknown.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def has_activity(activity: Activity, viewpoint: Viewpoint, dialect: str) -> Cond
 
 
 def select_reactions(client_ids: Sequence[int], viewpoint: Viewpoint) -> Select[Any]:
-    """Return a query for these clients' letters that count clicks: how many, and the last click."""
+    """Return a query for the number of these clients' letters that count clicks, and the last click."""
     received = func.count().filter(Delivery.state == DeliveryState.SENT)
     return (
         select(Delivery.client_id, received, func.max(Engagement.first_click_at))
@@ -49,7 +49,7 @@ def select_reactions(client_ids: Sequence[int], viewpoint: Viewpoint) -> Select[
 
 
 def classify(client: Client, letters: int, clicked_at: int | None, now: datetime) -> Activity | None:
-    """Return the activity of a client whose row of `select_reactions` is known, as `has_activity` does."""
+    """Return a client's activity, given the client's row of `select_reactions`, as `has_activity` does."""
     if clicked_at is not None and clicked_at >= _to_milliseconds(now - timedelta(days=CLICK_DAYS)):
         return Activity.ACTIVE
     if letters >= LETTERS:
@@ -58,7 +58,7 @@ def classify(client: Client, letters: int, clicked_at: int | None, now: datetime
 
 
 def are_clicks_kept() -> bool:
-    """Return whether clicks are kept long enough to know who has not clicked."""
+    """Return whether clicks are kept long enough to determine who has not clicked."""
     kept_days = retention_settings().run_details
     return not kept_days or kept_days >= CLICK_DAYS
 
@@ -76,13 +76,13 @@ def has_clicked(viewpoint: Viewpoint, dialect: str) -> Condition:
 
 
 def has_received_many(viewpoint: Viewpoint) -> Condition:
-    """Return the condition that a client has received enough letters to be called quiet without a click."""
+    """Return the condition that a client has received enough letters to count as quiet without clicks."""
     letters = (
         select(literal(1))
         .where(Delivery.client_id == Client.id, Delivery.state == DeliveryState.SENT)
         .where(Delivery.run_id.in_(_select_runs(viewpoint)))
     )
-    # Looking for the last of these letters stops early, which counting does not.
+    # Searching for the last of these letters stops early, unlike counting.
     return exists(letters.offset(LETTERS - 1).limit(1).correlate(Client))
 
 

@@ -1,7 +1,7 @@
 """Compile the conditions of a segment to one SQL condition on clients, for both databases.
 
-A client whose value is missing or does not fit its type fails a condition, and passes its negation. In SQL,
-such a condition may be NULL, which a WHERE treats as false; a negation that could be NULL is avoided.
+A client whose value is missing or does not fit its type does not meet a condition, but meets its negation. In
+SQL, such a condition may be NULL, which WHERE treats as false; negations that could be NULL are avoided.
 """
 
 import operator
@@ -95,7 +95,7 @@ class _Compiler:
             return not_(condition) if is_negated else condition
         # PostgreSQL assumes that a CASE matches half of the rows. It would assume that a comparison of values
         # without statistics matches very few, and read all clients with a tag again for each of them. A
-        # missing value fails the condition, and so passes its negation.
+        # client whose value is missing does not meet the condition, but meets its negation.
         return case((condition, literal(not is_negated)), else_=literal(is_negated))
 
     def compile_text(self, leaf: Leaf, op: str) -> Condition:

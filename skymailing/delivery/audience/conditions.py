@@ -1,4 +1,4 @@
-"""Read the conditions of a segment from JSON, with clear errors for everything that cannot be evaluated.
+"""Parse the conditions of a segment from JSON, with clear errors for everything that cannot be evaluated.
 
 A node is {"all": [nodes]}, {"any": [nodes]}, {"not": node} or a leaf {"field": ..., "op": ..., "value": ...}.
 docs/segments.md lists the fields and operators.
@@ -20,7 +20,7 @@ from skymailing.models import AttributeType
 
 MAX_DEPTH = 3  # levels of groups
 MAX_LEAVES = 50
-MAX_VALUES = 1_000  # in all conditions together
+MAX_VALUES = 1_000  # in all conditions of a segment
 MAX_EXACT_NUMBER = 2**53  # a float cannot hold every whole number above this
 
 
@@ -35,7 +35,7 @@ class Leaf:
 
     @property
     def attribute(self) -> str | None:
-        """The key of the attribute that the condition is about."""
+        """The key of the attribute that the condition checks."""
         is_attribute = self.field.startswith(ATTRIBUTE_PREFIX)
         return self.field.removeprefix(ATTRIBUTE_PREFIX) if is_attribute else None
 
@@ -122,7 +122,7 @@ class _Reader:
 
 
 def write_conditions(node: Node) -> dict[str, Any]:
-    """Return a tree as JSON that `read_conditions` reads back, without meaningless parts."""
+    """Return a tree as JSON that `read_conditions` can parse, without redundant parts."""
     match node:
         case Not():
             return {"not": write_conditions(node.node)}

@@ -1,4 +1,4 @@
-"""Define what a condition can check: a client's fields, their operators, and the values that these accept."""
+"""Define what conditions can check: a client's fields, their operators, and the operators' values."""
 
 import math
 import re
@@ -22,7 +22,7 @@ ATTRIBUTE_KEY = re.compile(r"\w{1,100}")
 
 
 class InvalidConditions(UserError):
-    """Conditions that cannot be evaluated; `values` says what is wrong with which field."""
+    """Conditions cannot be evaluated; `values` contains the field and what is wrong with it."""
 
 
 class Kind(StrEnum):

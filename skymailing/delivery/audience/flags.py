@@ -1,4 +1,4 @@
-"""Find out which conditions of letters on tags and segments hold for their recipients."""
+"""Evaluate conditions on tags and segments in letters for the letters' recipients."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -18,14 +18,14 @@ from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.models import Client, Delivery, Segment, Tag, User, client_tags
 
-MAX_FLAGS = 100  # of a message
-# Of all variants of a run, and of a layout that has been changed since. Each flag is a column of the query
-# for a window of letters: PostgreSQL has at most 1,664.
+MAX_FLAGS = 100  # per message
+# The limit for all variants of a run, with a layout that may have been changed since. Each flag is a column
+# of the query for a window of letters, and PostgreSQL allows 1,664 columns.
 MAX_COLUMNS = 1_000
 
 
 def find_content_flags(content: Content) -> list[Flag]:
-    """Return the flags that a message uses; raises TemplateError, also if there are too many."""
+    """Return the flags that a message uses; raises TemplateError, for example if there are too many."""
     if not any(name in text for name in FLAG_NAMES for text in content.texts):
         return []
     flags = find_flags(find_placeholders(content))
@@ -48,7 +48,8 @@ def check_flags(owner: User, content: Content) -> None:
 def compile_flags(owner: User, flags: Collection[Flag], now: datetime) -> dict[Flag, ColumnElement[bool]]:
     """Return the condition on `Client` of each flag.
 
-    Raises TemplateError for a tag or segment that does not exist: who should see the text is not known then.
+    Raises TemplateError for a tag or segment that does not exist, because it is then unknown who should see
+    the text.
     """
     _check_number(flags, MAX_COLUMNS)
     viewpoint = Viewpoint.of(owner, now)
@@ -92,7 +93,7 @@ def find_for_client(client: Client, flags: Sequence[Flag]) -> Flags:
 def find_for_deliveries(owner_id: int, flags: Sequence[Flag], ids: Sequence[int]) -> dict[int, Flags]:
     """Return the flags that hold for the recipients of deliveries; raises TemplateError.
 
-    One query for a window of letters; no transaction is open afterwards.
+    This needs one query for a window of letters; no transaction remains open.
     """
     with Session(reading_engine()) as session:
         conditions = compile_flags(session.get_one(User, owner_id), flags, utcnow())
@@ -108,7 +109,7 @@ def find_for_deliveries(owner_id: int, flags: Sequence[Flag], ids: Sequence[int]
 
 
 def make_reader(content: Content, client: Client | None, example: Recipient) -> Recipient:
-    """Return a client, or an example of one, as the recipient of a message; raises TemplateError."""
+    """Return a client or, without one, the example as the recipient of a message; raises TemplateError."""
     if client is None:
         return example
     flags = find_content_flags(content)

@@ -26,8 +26,8 @@ def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
 
 
 def has_bought(owner_id: int, since: datetime, dialect: str) -> Condition:
-    """Return the condition that a client has bought something since then."""
-    # With a NULL among them, SQLite would find no client who is not in the list.
+    """Return the condition that a client has bought something since a time."""
+    # If the list contained NULL, a negation would match no client on SQLite.
     rows = select(Purchase.client_id).where(
         *(Purchase.owner_id == owner_id, Purchase.client_id.is_not(None)),
         *(Purchase.purchased_at >= since, Purchase.amount > 0),
@@ -37,7 +37,7 @@ def has_bought(owner_id: int, since: datetime, dialect: str) -> Condition:
 
 def topic_condition(topic: Topic) -> Condition:
     """Return the condition that a client gets the topic's mailings, unless the address is suppressed."""
-    # The people who joined an opt-in topic, or who left any other topic.
+    # The people who have joined an opt-in topic, or have left any other topic.
     chosen = select(TopicChoice.email_key).where(
         TopicChoice.topic_id == topic.id, TopicChoice.is_joined == topic.is_opt_in
     )
@@ -46,9 +46,9 @@ def topic_condition(topic: Topic) -> Condition:
 
 
 def gets_topic(topic_id: int, email_key: Any) -> Condition:
-    """Return the condition that an address gets the topic's mailings, for a query that reads few rows.
+    """Return the condition that an address gets the topic's mailings, for queries that read few rows.
 
-    No one gets the mailings of a deleted topic.
+    For a deleted topic, the condition is false.
     """
     is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     # The address belongs to the outermost query.

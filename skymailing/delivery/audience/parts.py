@@ -49,7 +49,7 @@ class EmptyAudience(UserError):
 
 @dataclass(frozen=True)
 class AudienceParts:
-    """The clients whom an audience includes and excludes. A client who is in both gets nothing."""
+    """The segments and tags that an audience includes and excludes; exclusion takes precedence."""
 
     include: tuple[Part, ...] = ()
     exclude: tuple[Part, ...] = ()
@@ -91,8 +91,8 @@ def read_parts(mailing: Mailing) -> AudienceParts:
 def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
     """Select the mailings that prevent a segment or tag from being deleted; `uses` is on MailingAudience.
 
-    These are unfinished mailings, and finished ones that exclude the part and can be extended by their owner:
-    without the exclusion, they would reach more people.
+    These are unfinished mailings, and finished ones that exclude the part and can be extended by their owner,
+    because without the exclusion they would reach more people.
     """
     return (
         select(Mailing)
@@ -104,9 +104,9 @@ def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
 
 
 def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
-    """Put a restored segment or tag back into mailings; `uses` has their IDs and whether they excluded it.
+    """Add a restored segment or tag to mailings again; `uses` has their IDs and whether they excluded it.
 
-    Mailings that have since been extended get back only their exclusions, so that they reach no one else.
+    In mailings that have been extended since, only exclusions are restored, so that they reach no one else.
     """
     session = object_session(part)
     assert session is not None
@@ -128,7 +128,7 @@ def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
 def lock_parts(mailing: Mailing) -> None:
     """Keep the owner's tags and topics and the mailing's segments unchanged until the transaction ends.
 
-    Conditions name tags and topics, so an audience must be checked and used with the same ones.
+    Conditions refer to tags and topics by name, so these must not change between the check and the use.
     """
     session = object_session(mailing)
     assert session is not None
@@ -145,8 +145,8 @@ def compile_parts(
 ) -> ColumnElement[bool]:
     """Return the condition on the owner's clients for an audience of segments, or of all with exclusions.
 
-    Raises BrokenAudience, or EmptyAudience if an audience of segments includes nothing: an audience never
-    grows because a part of it is missing.
+    Raises BrokenAudience, or EmptyAudience if an audience of segments includes nothing, because a missing
+    part must never enlarge an audience.
     """
     viewpoint = Viewpoint.of(owner, now)
     conditions = [_compile_part(part, viewpoint, is_excluded=True) for part in parts.exclude]

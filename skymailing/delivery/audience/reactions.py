@@ -33,7 +33,7 @@ def has_reacted(
         clicked = select(Engagement.delivery_id).where(Engagement.run_id.in_(runs), Engagement.clicks > 0)
         rows = rows.where(Delivery.id.in_(clicked))
     else:
-        # Neither a complaint nor a bounce that anyone could have forged proves that a letter failed.
+        # A letter with a complaint has arrived, and bounces that anyone could have forged do not count.
         returned = select(Bounce.delivery_id).where(
             Bounce.delivery_id.is_not(None),
             Bounce.kind != BounceKind.COMPLAINT,

@@ -22,7 +22,7 @@ from skymailing.models import Audience, Client, Mailing, Suppression, mailing_cl
 class Recipients:
     """The clients whom a run of a mailing would include, even if they are suppressed.
 
-    If the audience cannot be evaluated, `problem` says why, and `clients` selects no one.
+    If the audience cannot be evaluated, `problem` is the reason, and `clients` selects no one.
     """
 
     mailing: Mailing
@@ -35,7 +35,7 @@ class Recipients:
         return bool(db.session.scalar(select(self.clients.exists())))
 
     def count(self) -> int:
-        """Return how many clients there are, suppressed ones included."""
+        """Return the number of clients, including suppressed ones."""
         if self.mailing.audience is Audience.SELECTED and self.mailing.topic is None:
             # This is the same number, read from one index: deleting a client ends its membership.
             statement = select(func.count()).where(mailing_clients.c.mailing_id == self.mailing.id)
@@ -52,7 +52,7 @@ class Recipients:
 def find_recipients(mailing: Mailing, now: datetime) -> Recipients:
     """Return the clients whom a run of a saved mailing would include if it started `now`.
 
-    Segments are compiled here, once for all uses of the result.
+    Segments are compiled only once, for all uses of the result.
     """
     statement = select(Client).where(Client.owner_id == mailing.owner_id)
     if mailing.topic is not None:

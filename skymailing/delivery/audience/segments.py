@@ -1,4 +1,4 @@
-"""Evaluate segments: read their conditions, and check that everything they refer to exists."""
+"""Evaluate segments: parse their conditions, and check that everything they refer to exists."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ NAME_COLUMNS: dict[Kind, tuple[Any, Any]] = {
 def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElement[bool]:
     """Compile a segment's JSON into an SQL condition on clients; raises InvalidConditions.
 
-    It does not filter by owner: add `Client.owner_id`.
+    The condition does not filter by owner, so combine it with `Client.owner_id`.
     """
     viewpoint = Viewpoint.of(owner, now)
     return compile_conditions(read_segment(conditions, viewpoint), viewpoint)
@@ -48,7 +48,7 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
     ids = {leaf.value for leaf in leaves if leaf.kind is Kind.MAILING and isinstance(leaf.value, int)}
     own_mailings = select(Mailing.id).where(Mailing.owner_id == viewpoint.owner_id, Mailing.id.in_(ids))
     known_mailings = set(viewpoint.session.scalars(own_mailings)) if ids else set()
-    # Retention has removed their letters, so "did not receive" would hold for everyone.
+    # Retention has removed the letters of these mailings, so "did not receive" would hold for everyone.
     forgotten = select(Run.mailing_id).where(Run.mailing_id.in_(ids), Run.details_removed_at.is_not(None))
     forgotten_mailings = set(viewpoint.session.scalars(forgotten)) if ids else set()
     known_attributes = set(viewpoint.formats.types)
@@ -78,7 +78,7 @@ def check_names(leaves: Sequence[Leaf], viewpoint: Viewpoint) -> None:
 def is_attribute_used(viewpoint: Viewpoint, key: str) -> bool:
     """Return whether any client has this attribute.
 
-    It is slow if none does, so call it only for attributes without a type.
+    This is slow if no client has it, so call it only for attributes without a type.
     """
     has_key = (
         func.jsonb_exists(Client.attributes, key)

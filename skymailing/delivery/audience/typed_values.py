@@ -1,7 +1,7 @@
 """SQL expressions for the numbers, dates and yes/no values in clients' attributes.
 
-They give the same values as `delivery.rendering.values.ValueFormats`. PostgreSQL has the functions from
-migration 0025; SQLite gets them here, in Python.
+Their results are the same as those of `delivery.rendering.values.ValueFormats`. The functions that they need
+are created on PostgreSQL by migration 0025, and on SQLite here, in Python.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +40,7 @@ BY_COMMA = {has_comma: ValueFormats(has_decimal_comma=has_comma) for has_comma i
 
 
 def configure(app: Flask) -> None:
-    """Add the functions that read numbers and dates to every SQLite connection."""
+    """Add the functions that parse numbers and dates to every SQLite connection."""
     with app.app_context():
         engine = db.engine
     if engine.dialect.name != "sqlite":
@@ -188,7 +188,7 @@ def _is_digits(text: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def yes_no_of(key: str) -> ColumnElement[bool | None]:
-    """Return whether an attribute says yes; NULL if it says neither yes nor no."""
+    """Return whether an attribute means yes; NULL if it means neither yes nor no."""
     word = func.lower(func.trim(text_of(key)))
     return case((word.in_(sorted(YES)), True), (word.in_(sorted(NO)), False))
 

@@ -18,7 +18,7 @@ from skymailing.models import Mailing, OnPassed
 
 EARLIEST = timezone(timedelta(hours=14))  # the first zone in which a day begins
 DAY = timedelta(days=1)
-# A run is planned some seconds after its first zone's time, which has not passed in this sense.
+# A run is planned some seconds after its first zone's time; for so long, the time does not count as passed.
 PUNCTUAL = timedelta(minutes=15)
 
 
@@ -26,12 +26,12 @@ PUNCTUAL = timedelta(minutes=15)
 class LocalStart:
     """One occurrence of a mailing, at each client's local time."""
 
-    at: datetime  # in the owner's zone
-    clock: datetime  # what the clients' clocks show; without a zone
-    hours: SendingHours  # with the owner's zone
+    at: datetime  # the occurrence in the owner's zone
+    clock: datetime  # the local time at each client, without a zone
+    hours: SendingHours  # in the owner's zone
     ends_at: datetime
     on_passed: OnPassed
-    next_clock: datetime | None  # of the next occurrence; None if there is none
+    next_clock: datetime | None  # the local time of the next occurrence, if there is one
 
     @classmethod
     def of(cls, mailing: Mailing, at: datetime, hours: SendingHours | None = None) -> Self:
@@ -66,7 +66,7 @@ class LocalStart:
         return due if opening is None or opening == now else opening
 
     def has_passed(self, zone: ZoneInfo, now: datetime) -> bool:
-        """Return whether a zone's time is over at `now`."""
+        """Return whether a zone's time has passed at `now`."""
         return self.find_time(zone) < now - PUNCTUAL
 
     def find_earliest(self, zones: Iterable[ZoneInfo]) -> datetime:
@@ -83,7 +83,7 @@ class LocalStart:
 
 
 def find_clock(mailing: Mailing, at: datetime, zone: ZoneInfo) -> datetime:
-    """Return what the clock of the owner shows at an occurrence, also if it skips that time on this day."""
+    """Return the owner's local time of an occurrence, even if the clock skips that time on this day."""
     local = at.astimezone(zone).replace(tzinfo=None, fold=0)
     rule = Recurrence.of(mailing)
     if rule is None or find_occurrence_number(mailing.starts_at, rule, zone, at) is None:
@@ -92,12 +92,12 @@ def find_clock(mailing: Mailing, at: datetime, zone: ZoneInfo) -> datetime:
 
 
 def find_earliest_possible(start: LocalStart) -> datetime:
-    """Return when the first zone on earth shows the time."""
+    """Return when the clock in the first zone on earth shows the time."""
     return min(start.at, start.clock.replace(tzinfo=EARLIEST).astimezone(UTC))
 
 
 def find_zone(name: str, owner_zone: ZoneInfo) -> ZoneInfo:
-    """Return a client's zone; the owner's if it is empty, or unknown to this machine."""
+    """Return a client's zone, or the owner's if it is empty or this machine does not know it."""
     try:
         return ZoneInfo(name) if name else owner_zone
     except (ZoneInfoNotFoundError, ValueError, OSError):

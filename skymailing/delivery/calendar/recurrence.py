@@ -24,8 +24,8 @@ class Recurrence:
 
     unit: RepeatUnit
     every: int = 1  # days, weeks, months or years
-    weekdays: str = ""  # of a weekly recurrence, in order, 1 is Monday; empty: the weekday of the start
-    on_last_day: bool = False  # of the month, in a monthly recurrence
+    weekdays: str = ""  # for weeks, in order, 1 is Monday; if empty, the weekday of the start
+    on_last_day: bool = False  # for months: on their last day
 
     @classmethod
     def of(cls, mailing: Mailing) -> Self | None:
@@ -65,7 +65,7 @@ class Recurrence:
         return max(0, (day - start).days // (DAYS[self.unit] * self.every) - 1)
 
     def _count_skipped(self, start: date) -> int:
-        """Return how many of the weekdays are over in the week of the start."""
+        """Return how many of the weekdays have passed in the week of the start."""
         return sum(int(weekday) < start.isoweekday() for weekday in self.weekdays)
 
 

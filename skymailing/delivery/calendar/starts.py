@@ -1,4 +1,4 @@
-"""Find when a mailing starts: its occurrences, of which those that wait for the same hours share a run."""
+"""Find when a mailing starts; occurrences that wait for the same sending hours share a run."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ def find_latest_start(mailing: Mailing, now: datetime) -> datetime:
 
 
 def find_next_start(mailing: Mailing, hours: SendingHours, occurrence: datetime) -> datetime | None:
-    """Return the first later occurrence that would not be sent together with `occurrence`.
+    """Return the first later occurrence that does not share the run of `occurrence`.
 
     Occurrences that wait for the same sending hours share one run: a daily mailing that sends from
     Monday to Friday sends one letter on Monday morning, not three.

@@ -1,1 +1,1 @@
-"""Composes the HTML of messages that are made of blocks or written in MJML."""
+"""Compose the HTML of messages that are made of blocks or written in MJML."""

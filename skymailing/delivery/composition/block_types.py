@@ -51,7 +51,7 @@ PICTURE = {
 }
 BUTTON_COLORS = {"color": Field(color), "text_color": Field(color)}
 
-# Columns are not listed here: they contain blocks, so `document.py` reads them.
+# Columns are not listed here, because they contain blocks; `document.py` parses them.
 BLOCK_TYPES: dict[str, dict[str, Field]] = {
     "text": {"delta": Field(parse_delta, ())},
     "heading": {"text": Field(template(MAX_LINE)), "level": Field(whole(1, 3), 1)},
@@ -100,7 +100,7 @@ BLOCK_TYPES: dict[str, dict[str, Field]] = {
 # The place of the message in a layout.
 CONTENT = "content"
 LAYOUT_TYPES: dict[str, dict[str, Field]] = {CONTENT: {}}
-# The spacing and alignment of a block where its own style says nothing; others have DEFAULT_STYLE.
+# The default spacing and alignment of types of blocks; other types have DEFAULT_STYLE.
 STYLES: dict[str, dict[str, Any]] = {
     "heading": {"padding_top": 16, "padding_bottom": 8},
     "picture": {"align": "center"},
@@ -134,7 +134,7 @@ STYLE_CHECKS: dict[str, Check] = {
 
 
 def read_style(data: Any, pointer: str, type_name: str, *, is_nested: bool) -> dict[str, Any]:
-    """Return the style of a block; a block in a column has no space at its sides unless it says so."""
+    """Return the style of a block; in a column, a block has no space at its sides by default."""
     defaults = DEFAULT_STYLE | STYLES.get(type_name, {})
     if is_nested:
         defaults |= {"padding_side": 0}

@@ -1,4 +1,4 @@
-"""Read what letters take from their owner's brand."""
+"""Load the parts of an owner's brand that letters use."""
 
 from typing import Any
 

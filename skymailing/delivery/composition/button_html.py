@@ -11,7 +11,8 @@ from skymailing.web.colors import choose_text_color
 
 PADDING, SIDE_PADDING = 13, 26  # pixels
 LINE = 1.25  # times the size of the text
-# The width of a letter in bold, in its size: rather too much, since a shape cuts off what does not fit.
+# The assumed width of a bold character, relative to its size; rather too wide, because shapes cut off long
+# text.
 LETTER = 0.68
 SHAPE = (
     '<!--[if mso]><v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" stroked="f" fillcolor="{color}" '

@@ -1,4 +1,4 @@
-"""Check single values of a design: each check returns the value as it is used, or raises InvalidSource."""
+"""Check single values of a design: each check returns the value to use, or raises InvalidSource."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -89,7 +89,7 @@ def check_template(source: str, pointer: str) -> None:
 
 
 def url(value: Any, pointer: str) -> str:
-    """Check an address of the web, of email or of a telephone; it may contain or consist of Liquid."""
+    """Check a web address, email address or phone number; it may contain or consist of Liquid."""
     address: str = template(MAX_URL)(value, pointer).strip()
     begins_with_value = prepare(address).startswith("{{")
     if address and not begins_with_value and not address.lower().startswith(SCHEMES):

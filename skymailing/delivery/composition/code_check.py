@@ -4,7 +4,7 @@ from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.html_pieces import IMPLIED_END_TAGS, PIECE, VOID, find_broken_tag
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 
-# Elements of a whole page, and one that swallows everything after it.
+# Elements of a whole page, and `plaintext`, which includes everything after it.
 PAGE_ELEMENTS = frozenset("html head body title base frameset plaintext".split())
 MAX_DEPTH = 50
 MAX_NAME = 30  # characters of a tag's name in an error

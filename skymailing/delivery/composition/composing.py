@@ -20,7 +20,7 @@ TEXT_FIELDS = ("text", "title", "button")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an author wrote; `text` is the text in it, by which a language is guessed."""
+    """What an author wrote; `text` is the text in it, from which the language is guessed."""
 
     format: SourceFormat
     text: str

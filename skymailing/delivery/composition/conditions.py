@@ -16,7 +16,7 @@ ATTRIBUTE_PREFIX = "attribute."
 # The fields of segments that letters know, as Liquid.
 PATHS = {"name": "name", "email": "email"}
 MAX_VALUE = 200  # characters
-# What would end the tag or the string in it, or break the tag into lines.
+# Characters that would end the tag or its string, or split the tag into lines.
 UNWRITABLE = re.compile(r"\{\{|\}\}|\{%|%\}|\n")
 KEY = re.compile(r"""[^"'\[\]{}%\x00-\x1f]{1,100}""")
 # The operators of segments that Liquid has, by name.
@@ -32,7 +32,7 @@ TEMPLATES = {
 # The operators of tags and segments, whose values are a name and an ID.
 MEMBERSHIPS = {"in": "if", "not_in": "unless"}
 MEMBERSHIP_FIELDS = {"tag": TAG, "segment": SEGMENT}
-# As texts, 9 would be more than 18; dates are compared as dates if the attribute has this type.
+# These compare numbers, because as text 9 would be more than 18, or dates if the attribute contains dates.
 ORDERING = frozenset({"gt", "lt"})
 NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?")
 WITHOUT_VALUE = frozenset({"is_set", "is_empty"})
@@ -53,7 +53,7 @@ class Condition:
 
     @property
     def tags(self) -> tuple[str, str]:
-        """The Liquid tags before and after what only clients get for whom the condition holds."""
+        """The Liquid tags before and after content for clients who meet the condition."""
         if statement := MEMBERSHIPS.get(self.op):
             return f"{{% {statement} {self.path} %}}", f"{{% end{statement} %}}"
         is_number = self.op in ORDERING and NUMBER.fullmatch(self.value)

@@ -1,4 +1,4 @@
-"""Compose stored messages again, since their owner's brand or their layout may have changed."""
+"""Compose stored messages again, because the owner's brand or the layout may have changed."""
 
 import logging
 from collections.abc import Iterable

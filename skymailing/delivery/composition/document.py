@@ -1,4 +1,4 @@
-"""Read the document of a message that is made of blocks.
+"""Parse the document of a message that is made of blocks.
 
 A document is {"version": 1, "settings": {...}, "blocks": [...]}. docs/editor.md describes it.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with the source of a composed message, and where."""
+"""The error for invalid sources of composed messages."""
 
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError

@@ -1,4 +1,4 @@
-"""The fonts of letters: stacks of fonts that computers and phones have, since letters load none."""
+"""The fonts of letters: stacks of preinstalled fonts, because letters load none."""
 
 SYSTEM = "-apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
 DEFAULT_FONT = "sans"

@@ -39,7 +39,7 @@ color: #ffffff; font-weight: bold; text-decoration: none; }}
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A layout that has been read: a design, or HTML before and after the content."""
+    """A parsed layout: a design, or HTML before and after the content."""
 
     document: Document | None = None
     before: str = ""

@@ -1,4 +1,4 @@
-"""Check an MJML source before it is compiled: the compiler names no lines, and deep sources crash it.
+"""Check an MJML source before compiling it: the compiler reports no lines, and deep sources crash it.
 
 The content of elements such as mj-text is HTML. It is hidden from the compiler, which would parse it as XML.
 """
@@ -39,7 +39,7 @@ TAG = re.compile(
 
 @dataclass
 class Outline:
-    """An MJML source whose HTML is replaced by words, and the HTML by word."""
+    """An MJML source in which words replace HTML, and the HTML by word."""
 
     mark: str
     pieces: list[str] = field(default_factory=list)

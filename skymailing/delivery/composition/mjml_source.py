@@ -52,7 +52,7 @@ def compile_mjml(source: str, language: str) -> str:
 
 
 def serve_icons(html: str) -> str:
-    """Return the letter with our icons instead of the compiler's, which come from servers of others."""
+    """Return the letter with our icons instead of the compiler's, which third-party servers provide."""
 
     def find_own(icon: re.Match[str]) -> str:
         name = icon["network"] or ICONS[icon["name"]]

@@ -1,7 +1,7 @@
 """Write the page of a letter made of blocks: the frame, its rows and its columns.
 
-Tables, because Outlook lays out nothing else reliably. Each block is a row of one table, so that conditions
-can be placed between them.
+The page consists of tables, because Outlook lays out nothing else reliably. Each block is a row of one table,
+so that conditions can be placed between blocks.
 """
 
 import re
@@ -49,7 +49,7 @@ def write_page(
 def write_rows(document: Document, palette: Palette, brand: OwnerBrand, language: str) -> Part:
     """Return the blocks of a letter as a table that becomes part of another page.
 
-    Dark mode does not change them, since the page around them has its own colours.
+    Dark mode does not change its colours, because the page around it has its own.
     """
     light = replace(palette, dark={})
     styles = find_styles(write_page(replace(document, blocks=()), light, brand, language))
@@ -70,7 +70,7 @@ def read_frame() -> str:
 def list_rows(
     document: Document, palette: Palette, brand: OwnerBrand, language: str
 ) -> Iterator[tuple[str, Block, str, str]]:
-    """Yield each block but columns: its JSON pointer, the background of the columns around it, its row."""
+    """Yield each block except columns: its JSON pointer, the background of its columns, and its row."""
     place = Place(palette, brand, language, document.settings["width"])
     for number, block in enumerate(document.blocks):
         pointer = f"/blocks/{number}"
@@ -119,7 +119,7 @@ def write_cell(block: Block, place: Place, content: str) -> str:
         f"font:{palette.text_size}px/1.5 {palette.font};color:{palette.text};text-align:{style['align']}"
     )
     if background:
-        # Not as an attribute: where styles are removed, the text in its default colour stays readable.
+        # A style, not an attribute: where styles are removed, text in the default colour remains readable.
         look += f";background-color:{background}"
     shown = f' class="{" ".join(classes)}"' if classes else ""
     return f'{row}<td align="{style["align"]}"{shown} style="{look}">{content}</td></tr>'

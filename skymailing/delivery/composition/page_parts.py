@@ -1,4 +1,4 @@
-"""Take the content out of an HTML page, so that it can become part of another page."""
+"""Extract the content of an HTML page, to insert it into another page."""
 
 import re
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def split_page(page: str) -> Part:
 
 
 def find_styles(page: str) -> str:
-    """Return the style elements of a page; those for Outlook are left out."""
+    """Return the style elements of a page, without those for Outlook."""
     masked = MaskedSource(page)
     found = [piece for piece in PIECE.finditer(masked.text) if (piece["raw"] or "").lower() == "style"]
     return "".join(masked.unmask(f"\n{piece[0]}>") for piece in found)

@@ -1,4 +1,4 @@
-"""Choose the colours and the font of a letter: its own, else its owner's, else ours; also for dark mode."""
+"""Choose a letter's colours, also for dark mode, and its font: its own, its owner's or the default ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ READABLE = 4.5  # the least contrast of text (WCAG 2.2, 1.4.3)
 
 @dataclass(frozen=True, slots=True)
 class OwnerBrand:
-    """What a letter takes from its owner's brand; all may be empty."""
+    """The parts of an owner's brand that letters use; all may be empty."""
 
     name: str = ""
     website: str = ""

@@ -9,7 +9,7 @@ TABLE = '<table role="presentation" border="0" cellpadding="0" cellspacing="0"'
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a block's content depends on besides its fields."""
+    """The context on which a block's content depends, besides its fields."""
 
     palette: Palette
     brand: OwnerBrand

@@ -24,16 +24,16 @@ class NewBodies:
     bodies: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def of(self, message: Message) -> str:
-        """Return the body that a run sends: the new one, unless the message has changed in the meantime."""
+        """Return the body that a run sends: the new one, unless the message has been changed since."""
         body = self.bodies.get((message.id, message.version), message.body)
         try:
             return replace(Content.of(message), body=body).sent_body
-        except TemplateError:  # a saved preheader has none, but nothing may keep the mailing from starting
+        except TemplateError:  # not expected in a saved preheader, but it must not prevent the start
             return body
 
 
 def compose_again(mailing_id: int) -> NewBodies:
-    """Compose the messages of a mailing, since their owner's brand and layouts may have changed since.
+    """Compose the messages of a mailing again, because the owner's brand or layouts may have changed.
 
     A message that cannot be composed keeps its stored body. No transaction is open in the meantime.
     """
@@ -52,7 +52,7 @@ def compose_again(mailing_id: int) -> NewBodies:
             bodies[message.id, message.version] = compose_message(message, brand, layout)
         except (InvalidSource, TemplateError) as error:  # a rule that is newer than the message
             logger.warning("Message %s keeps its stored body: %s", message.id, error)
-        except Exception:  # a defect must not keep the mailing from starting
+        except Exception:  # a bug must not prevent the mailing's start
             logger.exception("Message %s keeps its stored body", message.id)
     return NewBodies(bodies)
 

@@ -1,8 +1,7 @@
-"""Find what readers of a letter may have trouble with.
+"""Find what may make a letter hard to read.
 
-That is text that is faint or small, pictures without descriptions, and links that lead nowhere.
-
-Only what is written in the HTML is judged: a colour that is not known, such as a name, makes no finding.
+These are faint or small text, pictures without descriptions, and links that lead nowhere. Only explicit
+values are checked: there are no findings about unknown colours, such as named ones.
 """
 
 import re
@@ -32,7 +31,7 @@ SHARED = ("logo", "footer", "social")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that readers may have trouble with; `pointer` is the JSON pointer of its block, if any."""
+    """A problem for readers; `pointer` is the JSON pointer of its block, if any."""
 
     code: str
     pointer: str = ""
@@ -92,7 +91,7 @@ def check_document(document: Document, brand: OwnerBrand, language: str) -> list
 
 
 def find_repeated(document: Document, layout: Document) -> list[Finding]:
-    """Return the blocks of a message that readers see twice, because the layout around it has them, too."""
+    """Return the blocks of a message that readers see twice, because its layout has them, too."""
     shared = {block.type for block in layout.walk()} & set(SHARED)
     return [
         Finding(f"check_repeated_{block.type}", f"/blocks/{place}")

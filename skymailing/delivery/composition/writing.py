@@ -8,12 +8,12 @@ from skymailing.delivery.rendering.content import prepare
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 SPACES = re.compile("  +| $|^ ")
-# Liquid in addresses, as visual editors write it (`rendering/tag_repair.py`).
+# How visual editors escape Liquid in addresses (see `rendering/tag_repair.py`).
 ESCAPED_BRACES = re.compile("%(?=7B%7B)", re.IGNORECASE)
 
 
 def write_around_tags(source: str, write: Callable[[str], str]) -> str:
-    """Return a text written by `write`, except for its Liquid tags; a brace outside them stays text."""
+    """Convert a text with `write`, but keep its Liquid tags; braces outside of tags remain text."""
     if "{" not in source and "%7" not in source:
         return write(source)
     masked = MaskedSource(prepare(source))

@@ -39,7 +39,7 @@ from skymailing.models import (
     Suppression,
 )
 
-BATCH = 10_000  # rows changed in one statement, so that other writers get a turn
+BATCH = 10_000  # rows per statement, so that other writers do not wait long
 
 
 def insert_deliveries(
@@ -107,7 +107,7 @@ def close_waiting(
 ) -> int:
     """Move up to BATCH pending or deferred deliveries of the run to a final `state`; return how many.
 
-    With a `condition`, only those that meet it.
+    With a `condition`, move only those that meet it.
     """
     waiting = connection.execute(
         select(Delivery.id, Delivery.state, Delivery.unknowns)
@@ -155,8 +155,8 @@ def reopen(
 ) -> int:
     """Move failed or unknown deliveries back to an open `state`; return how many.
 
-    Rows locked by another transaction are skipped: it is changing them, for example because a late
-    result shows that the letter was accepted.
+    Rows that another transaction has locked are skipped, because it is changing them, for example after a
+    late result.
     """
     due_at = now if state is DeliveryState.DEFERRED else None
     batch = (

@@ -38,12 +38,12 @@ def reconcile_late_results(
         return []
     is_counted = late[0].verdict not in UNCOUNTED
     if step.state in OPEN_DELIVERY_STATES and not _is_run_open(connection, changes.run.id):
-        # No delivery may stay open in a run that is over, since it would never be sent.
+        # A delivery must not become open in a run that has ended, because it would never be sent.
         if not is_counted:
             return []
         step = Step(DeliveryState.FAILED)
     elif not is_counted:
-        # The letter was never handed over, so it can be sent now, without the wait before a second attempt.
+        # The letter was not sent, so it can be sent now, without the delay before a second attempt.
         step = Step(DeliveryState.DEFERRED, now)
     connection.execute(
         update(Delivery)
@@ -67,7 +67,7 @@ def reconcile_late_results(
 def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str], now: datetime) -> int:
     """Mark the run's unknown deliveries to these addresses as sent, according to the mail server's log.
 
-    Return how many there were. The unknown attempt remains in our log: it is what we observed.
+    Return their number. The unknown attempts remain in our log, because they are what we observed.
     """
     changes = Changes(run)
     total = 0

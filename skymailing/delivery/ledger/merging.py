@@ -1,4 +1,4 @@
-"""Move the letters of a client who turned out to be the same person as another client."""
+"""Move the letters of a client who is merged into another one."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from skymailing.delivery.ledger.deliveries import attach_clients, end_unsent
 from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.models import Audience, Client, Delivery, DeliveryState, Mailing, Run
 
-# States that never change. A failed or unknown letter could be sent again, to its old address, so it is
+# States that never change. Failed or unknown letters could be sent again to their old address, so they are
 # detached from the removed client instead.
 HISTORY = (DeliveryState.SENT, DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 MAY_ARRIVE = (DeliveryState.SENT, DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -40,10 +40,10 @@ def move_letters(
 ) -> tuple[list[int], list[int]]:
     """Give the removed client's letters to the kept one, so that no run sends both of them a letter.
 
-    Return what `return_letters` needs. A letter still to be sent to the removed client is readdressed if the
-    kept one has none in that run and the run excludes no one; otherwise, it is cancelled with its client.
-    If the removed client received a letter, or may have, the kept client's letter is cancelled, or detached
-    so that it is not sent again.
+    Return the data for `return_letters`. A letter still to be sent to the removed client is readdressed if
+    the kept client has none in that run and the run excludes no one; otherwise, it is cancelled. If the
+    removed client received a letter, or may have received it, the kept client's letter is cancelled, or
+    detached so that it cannot be sent again.
     """
     columns = (Delivery.id, Delivery.run_id, Delivery.client_id, Delivery.state)
     rows = connection.execute(

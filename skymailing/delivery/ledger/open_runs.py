@@ -65,16 +65,16 @@ class OpenRun:
     track_clicks: bool
     track_opens: str  # OpenTracking
     server_id: int | None  # None: the installation's server
-    server: ServerAccess | None  # also None if it has been deleted
+    server: ServerAccess | None  # None for the installation's server, or if the server has been deleted
     topic_id: int | None
-    # The state of its test, if it has one: whether only the letters of the sample may be sent, and the
+    # The state of the A/B test, if there is one: whether only letters of the sample may be sent, and the
     # winner, which the other clients get.
     is_testing: bool
     winner: int | None
-    is_transactional: bool  # its letters have their own contents, and no clients
-    is_local_time: bool  # letters and sending hours go by each client's local time
-    is_caught: bool  # its letters are kept instead of sent
-    file_bytes: int  # see the model
+    is_transactional: bool  # letters have their own contents, and no clients
+    is_local_time: bool  # letters and sending hours depend on each client's local time
+    is_caught: bool  # letters are stored instead of sent
+    file_bytes: int  # see `Run.file_bytes`
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
 
     def content_of(self, variant: int | None) -> "OpenRun | VariantContent":
@@ -87,7 +87,7 @@ class OpenRun:
 
     @property
     def counted_owner_id(self) -> int:
-        """The owner in whose logs and reports its letters are counted."""
+        """The owner in whose logs and reports the run's letters are counted."""
         return NO_OWNER if self.is_caught else self.owner_id
 
 
@@ -108,7 +108,7 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
 
 
 def load_run(connection: Connection, run_id: int) -> OpenRun:
-    """Return the run in any state, to record results of letters that were already started."""
+    """Return the run in any state, to record the results of attempts that have already started."""
     return _make_open_run(connection.execute(_select_run(run_id)).one())
 
 

@@ -21,7 +21,7 @@ from skymailing.events.suppressions import report_suppressed
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason, UsageKind
 from skymailing.quotas import letters
 
-# RFC 3463 and 7505: the address does not exist; other codes mean a full mailbox or an unwelcome letter.
+# By RFC 3463 and 7505, these mean that the address does not exist; others mean a full mailbox, for example.
 DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
 WAITING_STATES = (DeliveryState.PENDING, DeliveryState.DEFERRED)
@@ -42,12 +42,12 @@ def record_results(  # noqa: PLR0913 - all data of a lease
 ) -> None:
     """Record the results of a lease: new states, attempts, counts and suppressions of dead addresses.
 
-    `unknowns` is the number of earlier unknowns of each delivery. A result still counts after the
-    lease has been lost: it replaces the unknown that the sweep assumed.
+    `unknowns` is the number of earlier unknown results of each delivery. A result that arrives after the
+    lease was lost replaces the unknown result that the sweep assumed.
     """
     changes = Changes(run.key)
     tried: list[Result] = []
-    waiting = 0  # letters that were claimed and remain pending
+    waiting = 0  # claimed letters that become pending again
     for (step, is_counted, is_unknown), group in _group(connection, run, results, unknowns, now).items():
         moved = _move(connection, token, list(group), step, is_counted, is_unknown, now)
         changes.move(step.state, len(moved), now)
