@@ -24,7 +24,7 @@ def test_clients_who_cannot_get_a_letter_are_counted(browser: FlaskClient, user:
 
     (failure,) = list_failures(browser, message)
 
-    assert failure.startswith("The template takes too long to fill in")
+    assert failure.startswith("The template is too expensive to render")
     assert failure.endswith("Affects 2 clients, for example n999999999@example.org.")
 
 

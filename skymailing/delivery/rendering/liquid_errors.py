@@ -19,7 +19,7 @@ from skymailing.delivery.rendering.liquid_tags import (
 NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 PLAIN_ENVIRONMENT = Environment()
 NO_TAG = re.compile(r"unexpected tag '([^']{1,50})'")
-TOO_EXPENSIVE = N_("The template takes too long to fill in: shorten a loop, a range or the output")
+TOO_EXPENSIVE = N_("The template is too expensive to render: shorten a loop, a range or the output")
 UNREADABLE = N_(
     "There is an error here: check the names, quotes, colons and commas, "
     "or insert the placeholder from the menu again"
