@@ -158,6 +158,11 @@ def _compare_revenue(ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -
     return Comparison("revenue", revenue, usual, verdict, currency)
 
 
+def judge(name: str, share: float, usual: float, whole: int) -> str:
+    """Return whether a share in percent of `whole` letters is "better", "usual" or "worse" for a measure."""
+    return _judge(next(measure for measure in MEASURES if measure.name == name), share, usual, whole)
+
+
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:
     difference = share - usual
     needed = max(measure.min_points, measure.min_portion * usual, 100 * MIN_LETTERS / whole)

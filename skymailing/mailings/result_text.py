@@ -8,7 +8,7 @@ from flask_babel import format_decimal, lazy_gettext, lazy_pgettext
 from flask_babel import gettext as _
 
 from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
-from skymailing.mailings.comparison import Comparison, compare
+from skymailing.mailings.comparison import Comparison, compare, judge
 from skymailing.mailings.queries import Ledger
 from skymailing.mailings.results import RETURNED, Cause
 from skymailing.models import Attempt, DeliveryState, Outcome
@@ -86,6 +86,30 @@ def describe_comparison(comparison: Comparison) -> ComparisonText:
         verdict=str(verdict),
         tone=tone,
     )
+
+
+@dataclass(frozen=True)
+class ChangeText:
+    """How a share differs from that of the period before; `tone` is empty if the difference says little."""
+
+    is_higher: bool
+    points: str
+    tone: str
+
+
+def describe_change(name: str, now: tuple[int, int], before: tuple[int, int]) -> ChangeText | None:
+    """Compare the shares of two periods, each a part and a whole; None if there is no difference.
+
+    `name` is that of a measure in `comparison`.
+    """
+    if not now[1] or not before[1] or now[0] > now[1] or before[0] > before[1]:
+        return None
+    share, usual = (100 * part / whole for part, whole in (now, before))
+    points = round(abs(share - usual), 1)
+    if not points:
+        return None
+    tone = VERDICT_TEXTS[judge(name, share, usual, now[1])][1]
+    return ChangeText(share > usual, format_decimal(points), "" if tone == "quiet" else tone)
 
 
 def _format(value: float, currency: str) -> str:

@@ -10,9 +10,9 @@ from skymailing.clients.search.matching import clean_search
 from skymailing.extensions import db
 from skymailing.mailings import log_queries
 from skymailing.mailings.queries import find_default_tracking
-from skymailing.mailings.result_text import explain_cause, format_share
+from skymailing.mailings.result_text import describe_change, explain_cause, format_share
 from skymailing.models import AuditAction, DeliveryState, Mailing
-from skymailing.reports import clicks, export, growth, queries
+from skymailing.reports import clicks, export, growth, queries, sends
 from skymailing.reports.aggregates import Scope
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period, list_usual_periods
@@ -64,6 +64,8 @@ def index() -> str:
         tones={state.value: tone for state, tone in STATE_TONES.items()},
         counts_clicks=counts_clicks(mailing, report) if report else False,
         fewest_clicks=clicks.FEWEST,
+        sends=sends.list_sends(make_scope(mailing), period) if period else [],
+        describe_change=describe_change,
         explain_cause=explain_cause,
         format_share=format_share,
     )

@@ -75,7 +75,7 @@ _register(
         DeliveryState.SENDING: (lazy_pgettext("delivery", "sending"), "active"),
         DeliveryState.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
-        DeliveryState.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
+        DeliveryState.FAILED: (lazy_pgettext("delivery", "not delivered"), "bad"),
         DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
         DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "excluded"), "gone"),
         DeliveryState.EXPIRED: (lazy_pgettext("delivery", "expired"), "gone"),
@@ -87,7 +87,7 @@ _register(
     {
         Outcome.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         Outcome.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
-        Outcome.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
+        Outcome.FAILED: (lazy_pgettext("delivery", "not delivered"), "bad"),
         Outcome.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
     },
 )

@@ -52,6 +52,34 @@ def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, use
 
 
 @pytest.mark.one_engine
+@pytest.mark.parametrize(
+    ("now", "before", "expected", "tone"),
+    [
+        ((60, 40), (90, 10), "was 90 · 90% ▼ 30 30 percentage points less", "is-bad"),
+        ((90, 10), (60, 40), "was 60 · 60% ▲ 30 30 percentage points more", "is-good"),
+        ((98, 2), (99, 1), "was 99 · 99% ▼ 1 1 percentage points less", None),  # two letters are needed
+        ((9, 1), (90, 10), "was 90 · 90%", None),
+    ],
+)
+def test_a_share_says_by_how_much_it_has_changed(
+    browser: FlaskClient,
+    user: User,
+    now: tuple[int, int],
+    before: tuple[int, int],
+    expected: str,
+    tone: str | None,
+) -> None:
+    send(user, START, *now)
+    send(user, START - timedelta(days=7), *before)
+    tile = soup(browser.get("/reports/?since=2026-11-16&until=2026-11-22")).select(
+        "#totals .headlines > div"
+    )[0]
+    assert " ".join(tile.get_text(" ").split()).endswith(expected)
+    (change,) = tile.select(".change") or [None]
+    assert (change["class"][1:] if change else []) == ([tone] if tone else [])
+
+
+@pytest.mark.one_engine
 def test_revenue_is_compared_in_its_own_currency(browser: FlaskClient, user: User) -> None:
     send(user, START, 1, amount=5_000)
     for _ in range(2):  # the currency of most orders

@@ -184,7 +184,7 @@ def flash_failed(count: int) -> None:
         text = ngettext("%(num)d email will be sent again.", "%(num)d emails will be sent again.", count)
         flash(text, "success")
     else:
-        flash(_("Nothing to resend: no emails failed in the last send."), "warning")
+        flash(_("Nothing to resend: the last send has no undelivered emails."), "warning")
 
 
 def flash_resent(count: int) -> None:

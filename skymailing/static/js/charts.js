@@ -1,4 +1,4 @@
-// Draw a table as a chart: <figure data-chart-of="id of the table" data-kind="bars, horizontal or ring">. The
+// Draw a table as a chart: <figure data-chart-of="id of the table" data-kind="bars, horizontal, ring or lines">. The
 // numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn. The rows of a table
 // with data-newest-first are drawn from the last to the first, because time runs from left to right.
 const { Chart } = window;
@@ -50,6 +50,7 @@ function color({ type, data, options: { scales, plugins } }) {
     dataset.backgroundColor = isRing
       ? data.tones.map((tone) => findColor(`${tone}-bar`))
       : findColor(`${dataset.tone}-bar`);
+    if (type === "line") dataset.borderColor = dataset.backgroundColor;
     if (isRing) dataset.borderColor = findColor("surface");
   }
 }
@@ -63,11 +64,33 @@ function shorten(text) {
   return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text;
 }
 
+// Lines of percentages; where a row has no value, a line connects its neighbours.
+function configureLines(data, shared) {
+  const { locale } = shared;
+  const percent = (value) => (value / 100).toLocaleString(locale, { style: "percent", maximumFractionDigits: 1 });
+  const label = ({ dataset, parsed }) => `${dataset.label}: ${percent(parsed.y)}`;
+  return {
+    type: "line",
+    data,
+    options: {
+      ...shared,
+      plugins: { ...shared.plugins, tooltip: { callbacks: { label } } },
+      spanGaps: true,
+      interaction: { mode: "index", intersect: false },
+      scales: {
+        x: { grid: {}, ticks: { maxRotation: 0 } },
+        y: { min: 0, max: 100, grid: {}, ticks: { callback: percent } },
+      },
+    },
+  };
+}
+
 function configureChart(kind, data, width) {
   const isBeside = kind === "ring" && width >= LEGEND_BESIDE_FROM;
   const legend = { position: isBeside ? "right" : "bottom", labels: { boxWidth: 12 } };
   const shared = { locale: document.documentElement.lang, plugins: { legend } };
   if (kind === "ring") return { type: "doughnut", data, options: { ...shared, cutout: "65%", scales: {} } };
+  if (kind === "lines") return configureLines(data, shared);
   const isHorizontal = kind === "horizontal";
   const names = { stacked: true, grid: {}, ticks: { maxRotation: 0, autoSkip: !isHorizontal } };
   if (isHorizontal) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value)); };
