@@ -214,7 +214,11 @@ class MailingForm(VariantFields, FlaskForm):
     def validate(self, extra_validators: Any = None) -> bool:
         """Read the fields, apply the services' rules, and show all errors next to the fields."""
         super().validate(extra_validators)
-        self.add_errors(self.validation.errors)
+        errors = dict(self.validation.errors)
+        if "message_id" in errors and not self.name.data:
+            # The name may be left empty: it is then the subject of the message that is missing.
+            errors.pop("name", None)
+        self.add_errors(errors)
         return not self.errors
 
     @cached_property

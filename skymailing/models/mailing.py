@@ -142,10 +142,10 @@ class Mailing(Timestamps, Model):
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
+        Index(None, "starts_at", "id"),  # for the panel's list
         # The home page lists current and upcoming mailings, which are few compared to finished ones.
         Index(None, "owner_id", "state"),
-        # For the sweep, which finds due mailings; few are scheduled at any time.
-        Index("ix_mailings_due", "next_run_at"),
+        Index("ix_mailings_due", "next_run_at"),  # for the sweep, which finds due mailings
         # At most one mailing for the transactional letters from each sender, even if two requests add one at
         # once.
         _letters_index("letters_of_sender", HOLDS_LETTERS + OF_SENDER, "owner_id", "sender_id"),

@@ -102,7 +102,7 @@ def test_it_shows_every_kind_of_event_newest_first(
         "confirmed by email 192.0.2.7",
         "Email returned: temporary problem 4.2.2 mailbox full",
         "Order 1001: RUB 1,499.90",
-        f"Sale failed {why} mailbox full 552 5.2.2 The mailbox is full",
+        f"Sale not delivered {why} mailbox full 552 5.2.2 The mailbox is full",
         "Clicked “Tea” Autumn 2 times https://shop.example/tea",
         f"Autumn sent {why}",
         "Opened the email Sale 3 times",

@@ -46,6 +46,7 @@ def test_no_message_is_chosen_before_the_owner_chooses(browser: FlaskClient, use
 
     page = browser.post("/mailings/new", data=mailing_fields(older) | {"message": "0", "name": ""})
     assert "Choose a message." in page.text
+    assert "Enter a name." not in page.text
     assert soup(page).select_one("#name[value='']"), "the placeholder is not used as a name"
 
     page = browser.get(f"/mailings/new?message={older.id}")

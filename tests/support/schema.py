@@ -1,6 +1,6 @@
 """Create the tables of the tests' databases.
 
-Migrating takes seconds, so that one of the test run's processes migrates, and the others copy its tables.
+Migrating takes seconds, so one of the test run's processes migrates, and the others copy its tables.
 """
 
 import fcntl
@@ -44,6 +44,7 @@ def create_tables(app: Flask, url: str, shared: Path) -> None:
                 return
             migrations.upgrade()
             unfinished = copy.with_suffix(".part")
+            unfinished.unlink(missing_ok=True)  # of a process that failed
             save_copy(url, unfinished)
             unfinished.rename(copy)
 
