@@ -19,6 +19,7 @@ from skymailing.clients.cleaning import (
     clean_comment,
     clean_name,
 )
+from skymailing.clients.known_fields import order_values
 from skymailing.clients.services import ClientValues
 from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_client_tags, read_tags, tag_key
 from skymailing.clock import utcnow
@@ -174,6 +175,7 @@ def make_client_form(client: Client | None = None, fields: Sequence[str] = ()) -
         form = ClientForm(data={"attributes": [{"name": name} for name in fields]})
     else:
         tags = list_client_tags(client)
+        values = order_values(client, fields)
         form = ClientForm(
             current_timezone=client.timezone,
             data={
@@ -183,11 +185,11 @@ def make_client_form(client: Client | None = None, fields: Sequence[str] = ()) -
                 "timezone": client.timezone,
                 "tags": ", ".join(name for _id, name in tags),
                 "shown_tags": write_shown_tags(tags),
-                "attributes": [{"name": key, "value": value} for key, value in client.attributes.items()],
+                "attributes": [{"name": key, "value": value} for key, value in values.items()],
             },
         )
     if not form.is_submitted():
-        form.add_blank_pairs(1 if fields else BLANK_PAIRS)
+        form.add_blank_pairs(1 if fields and client is None else BLANK_PAIRS)
     return form
 
 

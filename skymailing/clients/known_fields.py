@@ -4,6 +4,7 @@ Only a sample is read, so that this takes equally long with a million clients.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -46,6 +47,13 @@ def read_known_fields(owner_id: int) -> KnownFields:
 def list_known_attributes(owner_id: int) -> dict[str, str]:
     """Return the names of the newest clients' attributes, each with an example."""
     return read_known_fields(owner_id).examples
+
+
+def order_values(client: Client, fields: Sequence[str]) -> dict[str, str]:
+    """Return a client's attributes in the order of these fields, as in the form of a new client."""
+    positions = {name: position for position, name in enumerate(fields)}
+    known = sorted(client.attributes, key=lambda name: positions.get(name, len(positions)))
+    return {name: client.attributes[name] for name in known}
 
 
 def suggest_fields(owner: User) -> list[str]:

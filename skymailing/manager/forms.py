@@ -123,6 +123,8 @@ class UserFilter(Filter):
         self.set_choices("role", list(Role), _("all roles"))
         self.set_flag_choices("blocked", _("blocked"), _("not blocked"))
         self.set_flag_choices("confirmed", _("confirmed"), _("unconfirmed"))
+        self.since.label.text = _("Registered from")
+        self.until.label.text = _("Registered to")
 
     def suspicions(self) -> list[Suspicion]:
         """Return the chosen reasons; none for "all"."""

@@ -78,9 +78,9 @@ def clock_time(moment: datetime) -> str:
     return str(format_datetime(moment, "HH:mm:ss" if moment.second else "HH:mm"))
 
 
-def short_day(day: date) -> str:
+def short_day(day: date, year: bool = True) -> str:
     """Return a calendar day, which, unlike a time, has no time zone."""
-    return str(format_date(day, "d MMM y"))
+    return str(format_date(day, "d MMM y" if year else "d MMM"))
 
 
 def timezone_name() -> str:

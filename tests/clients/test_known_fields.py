@@ -39,6 +39,23 @@ def list_offered(page: str) -> list[str]:
     return [str(button["value"]) for button in BeautifulSoup(page, "html.parser").select("[name=add_field]")]
 
 
+@pytest.mark.usefixtures("clients")
+def test_the_page_and_the_form_of_a_client_have_fields_in_the_same_order(
+    browser: FlaskClient, user: User
+) -> None:
+    values = {"zodiac": "Leo", "pet": "cat", "bonus": "5", "city": "Omsk"}
+    client = ClientFactory.create(owner=user, attributes=values)
+    page = BeautifulSoup(browser.get(f"/clients/{client.id}").text, "html.parser")
+    names = [str(field["value"]).removeprefix("attribute.") for field in page.select("#values [name=field]")]
+    assert names == ["full_name", "comment", "city", "bonus", "pet", "zodiac"]
+
+    form = BeautifulSoup(browser.get(f"/clients/{client.id}/edit").text, "html.parser")
+    typed = [str(field.get("value", "")) for field in form.select("#values [name$=-name]")]
+    assert typed[:4] == ["city", "bonus", "pet", "zodiac"]
+    pairs = form.select("#values .value-pair")
+    assert ["New field" in pair.get_text() for pair in pairs] == [not name for name in typed]
+
+
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("clients")
 def test_a_new_client_has_rows_for_the_most_common_fields(browser: FlaskClient, session: Session) -> None:

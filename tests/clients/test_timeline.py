@@ -30,6 +30,7 @@ from skymailing.models import (
 )
 from skymailing.retention.batches import remove_letters_in
 from tests.clients.timeline_events import SINGLE_EVENTS, History
+from tests.mailings.pages import soup
 from tests.support.factories import ClientFactory, DeliveryFactory, RunFactory, UserFactory
 from tests.support.letter_factories import create_letter
 
@@ -56,7 +57,7 @@ def read_events(browser: FlaskClient, client: Client, query: str = "") -> list[s
     """Return the text of each event on the page, with its time at the end."""
     page = browser.get(f"/clients/{client.id}{query}")
     assert page.status_code == 200
-    items = BeautifulSoup(page.text, "html.parser").select(".client-event")
+    items = soup(page).select(".client-event")
     return [" ".join(item.get_text(" ").split()) for item in items]
 
 

@@ -15,7 +15,7 @@ from skymailing.clients.activity import count_clicked_letters, counts_clicks, fi
 from skymailing.clients.columns import attribute_key
 from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
-from skymailing.clients.known_fields import list_known_attributes, suggest_fields
+from skymailing.clients.known_fields import order_values, suggest_fields
 from skymailing.clients.places import find_enterable, list_places
 from skymailing.clients.subjects import fill_for_client
 from skymailing.clients.tags import InvalidTag, list_client_tags, list_names
@@ -97,6 +97,7 @@ def render_profile(
     edited: EditedValue | None = None,
 ) -> str:
     """Return the page of a client, with a note, tags or a value that could not be saved, and why."""
+    known = suggest_fields(current_user)
     suppressed = suppression.find_suppression(client.owner_id, client.email_key)
     topics = list_states(client.owner_id, client.email_key)
     return render_template(
@@ -109,7 +110,8 @@ def render_profile(
         new_tags=new_tags,
         tag_error=tag_error,
         edited=edited,
-        known_fields=list_known_attributes(client.owner_id),
+        known_fields=known,
+        values=order_values(client, known),
         suppressed=suppressed,
         confirmed=find_later_confirmation(suppressed) if suppressed else None,
         topics=topics,
@@ -176,11 +178,12 @@ def make_timeline_context(client: Client) -> dict[str, Any]:
 def edit(client_id: int) -> ResponseReturnValue:
     """Edit a client."""
     client = get_own(Client, client_id)
-    form = make_client_form(client)
+    known = suggest_fields(current_user)
+    form = make_client_form(client, known)
     if submit(form, client):
         flash(_("Client saved."), "success")
         return redirect(url_for("clients.show", client_id=client.id))
-    return render_form(form, client, suggest_fields(current_user))
+    return render_form(form, client, known)
 
 
 def submit(form: ClientForm, client: Client | None) -> bool:

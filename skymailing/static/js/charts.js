@@ -2,8 +2,9 @@
 // numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn. The rows of a table
 // with data-newest-first are drawn from the last to the first, because time runs from left to right.
 const { Chart } = window;
-const LONGEST_NAME = 22; // characters
-const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit next to the ring in a narrower figure
+const WIDE_FROM = 400; // pixels; a narrower figure has no room for long names, or for labels next to a ring
+const LONGEST_NAME = 30; // characters
+const LONGEST_NARROW_NAME = 18;
 const charts = [];
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 
@@ -60,8 +61,11 @@ function repaint(chart) {
   chart.update();
 }
 
-function shorten(text) {
-  return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text;
+// Keep both ends: the emails of a sequence have names that differ only at the end.
+function shorten(text, longest) {
+  if (text.length <= longest) return text;
+  const end = Math.floor((longest - 1) / 2);
+  return `${text.slice(0, longest - 1 - end).trimEnd()}…${text.slice(-end).trimStart()}`;
 }
 
 // Lines of percentages; where a row has no value, a line connects its neighbours.
@@ -86,14 +90,15 @@ function configureLines(data, shared) {
 }
 
 function configureChart(kind, data, width) {
-  const isBeside = kind === "ring" && width >= LEGEND_BESIDE_FROM;
+  const isBeside = kind === "ring" && width >= WIDE_FROM;
   const legend = { position: isBeside ? "right" : "bottom", labels: { boxWidth: 12 } };
   const shared = { locale: document.documentElement.lang, plugins: { legend } };
   if (kind === "ring") return { type: "doughnut", data, options: { ...shared, cutout: "65%", scales: {} } };
   if (kind === "lines") return configureLines(data, shared);
   const isHorizontal = kind === "horizontal";
   const names = { stacked: true, grid: {}, ticks: { maxRotation: 0, autoSkip: !isHorizontal } };
-  if (isHorizontal) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value)); };
+  const longest = width >= WIDE_FROM ? LONGEST_NAME : LONGEST_NARROW_NAME;
+  if (isHorizontal) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value), longest); };
   const counts = { stacked: true, beginAtZero: true, grid: {}, ticks: { precision: 0 } };
   return {
     type: "bar",
