@@ -47,7 +47,7 @@ def test_the_page_and_the_form_of_a_client_have_fields_in_the_same_order(
     client = ClientFactory.create(owner=user, attributes=values)
     page = BeautifulSoup(browser.get(f"/clients/{client.id}").text, "html.parser")
     names = [str(field["value"]).removeprefix("attribute.") for field in page.select("#values [name=field]")]
-    assert names == ["full_name", "comment", "city", "bonus", "pet", "zodiac"]
+    assert names == ["full_name", "city", "bonus", "pet", "zodiac", "comment"]
 
     form = BeautifulSoup(browser.get(f"/clients/{client.id}/edit").text, "html.parser")
     typed = [str(field.get("value", "")) for field in form.select("#values [name$=-name]")]
