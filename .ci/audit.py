@@ -127,7 +127,7 @@ EXCEPTIONS: dict[Finding, str] = {
     ("README.ru.md", "Basic Auth Credentials"): EXAMPLE_URL,
     ("skymailing/settings/addresses.py", "Basic Auth Credentials"): EXAMPLE_URL,
     ("docs/operations.md", "Basic Auth Credentials"): EXAMPLE_URL,
-    ("tests/test_security.py", "Base64 High Entropy String"): "a token with the tests' SECRET_KEY",
+    ("tests/test_tokens.py", "Base64 High Entropy String"): "a token with the tests' SECRET_KEY",
     ("bench/pages.py", "Secret Keyword"): "for an account that exists only during the benchmark",
     ("bench/service.py", "Secret Keyword"): "for a service that exists only during the benchmark",
 }

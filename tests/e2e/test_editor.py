@@ -211,7 +211,7 @@ def test_the_editor_works_without_javascript(open_window: OpenWindow, owner: Use
     frame = window.page.frame_locator("iframe[name=draft-frame]")
     expect(frame.get_by_text("You live in Rome.")).to_be_visible()
     window.main.get_by_role("button", name="Save", exact=True).click()
-    expect(window.page.get_by_role("heading", level=1)).to_have_text("Hi {{ name }}")
+    expect(window.page.get_by_role("heading", level=1)).to_have_text("Hi [name]")
 
 
 def test_the_keyboard_is_not_trapped_in_the_text(window: Window) -> None:

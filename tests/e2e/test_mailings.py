@@ -55,13 +55,13 @@ def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None
     with_failures.first.get_by_role("link").click()
     demo.expect_title(re.compile("Send of"))
     expect(demo.main.locator(".causes li").first).to_contain_text(re.compile(r": \d+"))
-    reasons = demo.main.locator("#answers li", has_text="failed")
+    reasons = demo.main.locator("#answers li", has_text="not delivered")
     expect(reasons.first).to_contain_text(re.compile(r"1\s+55[024] 5\."))
     # The count links to the deliveries.
     reasons.first.get_by_role("link").click()
     demo.expect_title(re.compile("Log"))
     assert len(demo.rows()) == 1
-    assert "failed" in demo.rows()[0]
+    assert "not delivered" in demo.rows()[0]
 
 
 def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
