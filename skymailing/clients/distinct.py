@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select
 
+from skymailing.clients.locking import make_locking_order
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, DistinctGroup, distinct_clients
@@ -22,7 +23,8 @@ def mark_distinct(owner_id: int, client_ids: Iterable[int], now: datetime) -> Di
     """
     own = select(Client.id).where(Client.owner_id == owner_id, Client.id.in_(list(client_ids)))
     # A client who is being deleted must not be added to a group.
-    found = db.session.scalars(own.order_by(Client.id).with_for_update(read=True, key_share=True)).all()
+    locked = own.order_by(make_locking_order()).with_for_update(read=True, key_share=True)
+    found = db.session.scalars(locked).all()
     if len(found) < 2:
         raise UserError("client_gone")
     if common := find_common_groups(found, find_groups(found)):
