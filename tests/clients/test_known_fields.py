@@ -39,6 +39,12 @@ def list_offered(page: str) -> list[str]:
     return [str(button["value"]) for button in BeautifulSoup(page, "html.parser").select("[name=add_field]")]
 
 
+def test_the_number_of_suggested_names_is_limited(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(owner=user, attributes={f"field {number}": "1" for number in range(120)})
+    page = BeautifulSoup(browser.get("/clients/new").text, "html.parser")
+    assert len(page.select("#known-fields option")) == 100
+
+
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("clients")
 def test_a_new_client_has_rows_for_the_most_common_fields(browser: FlaskClient, session: Session) -> None:
