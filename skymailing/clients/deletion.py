@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
@@ -16,6 +16,7 @@ from skymailing.clients.enrolments import (
     forget_signals,
     restore_enrolments,
 )
+from skymailing.clients.locking import make_locking_order
 from skymailing.clients.notes import find_notes, restore_notes
 from skymailing.clients.queries import FINAL_MAILING_STATES
 from skymailing.clients.tags import find_or_create_tags, find_tags, tag_key
@@ -90,12 +91,6 @@ def remove_clients(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )
     return clients, content
-
-
-def make_locking_order() -> ColumnElement[str]:
-    """Return the order in which to lock clients, the same as in imports (`upsert.py`) to avoid deadlocks."""
-    key = Client.email_key
-    return key.collate("C") if db.engine.dialect.name == "postgresql" else key.expression
 
 
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:

@@ -16,13 +16,14 @@ from sqlalchemy import delete, insert, select, update
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
-from skymailing.clients.deletion import make_locking_order, remove_clients, restore_removed_clients
+from skymailing.clients.deletion import remove_clients, restore_removed_clients
 from skymailing.clients.enrolments import (
     copy_enrolments,
     find_last_signal,
     forget_signals,
     remove_enrolments,
 )
+from skymailing.clients.locking import make_locking_order
 from skymailing.clients.notes import move_notes
 from skymailing.clients.suppression import forget_merge, remember_merge
 from skymailing.clients.topic_choices import copy_choices, restore_choices

@@ -56,6 +56,12 @@ def test_the_page_and_the_form_of_a_client_have_fields_in_the_same_order(
     assert ["New field" in pair.get_text() for pair in pairs] == [not name for name in typed]
 
 
+def test_the_number_of_suggested_names_is_limited(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(owner=user, attributes={f"field {number}": "1" for number in range(120)})
+    page = BeautifulSoup(browser.get("/clients/new").text, "html.parser")
+    assert len(page.select("#known-fields option")) == 100
+
+
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("clients")
 def test_a_new_client_has_rows_for_the_most_common_fields(browser: FlaskClient, session: Session) -> None:

@@ -1,6 +1,7 @@
 """Test the columns with a client's last email and last click."""
 
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from bs4 import BeautifulSoup
@@ -8,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import object_session
 
-from skymailing.models import Client, DeliveryState, Engagement, MailingKind, User
+from skymailing.models import Click, Client, DeliveryState, Engagement, MailingKind, User
 from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
@@ -23,7 +24,8 @@ START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
 def send(owner: User, client: Client, day: int, clicked: int | None = None, **values: object) -> None:
-    """Add an email of this day, and a click of another one."""
+    """Add an email of this day, and clicks on its first link: one of another day, and later ones."""
+    later = cast(dict[str, object], values.pop("later", {}))
     kind = values.pop("kind", MailingKind.MAILING)
     run = RunFactory.create(mailing=MailingFactory.create(owner=owner, kind=kind))
     at = START + timedelta(days=day)
@@ -35,6 +37,9 @@ def send(owner: User, client: Client, day: int, clicked: int | None = None, **va
         assert session is not None
         key = {"delivery_id": delivery.id, "run_id": run.id, "mailing_id": run.mailing_id}
         session.add(Engagement(**key, first_click_at=moment))
+        del key["mailing_id"]
+        times = {"first_at": moment, "last_at": moment, "was_person": True, "clicks": 1}
+        session.add(Click(**key, number=1, **(times | later)))
         session.flush()
 
 
@@ -69,6 +74,23 @@ def test_the_list_shows_the_last_email_and_the_last_click(browser: FlaskClient, 
         "Boris": ["2026-03-04", ""],
         "Clara": ["", ""],
     }
+
+
+def test_the_last_click_is_a_person_s_in_any_email(browser: FlaskClient, user: User) -> None:
+    anna, boris, clara = (
+        ClientFactory.create(owner=user, full_name=name) for name in ("Anna", "Boris", "Clara")
+    )
+    long_after = int((START + timedelta(days=30)).timestamp() * 1000)
+    by_machine = {"last_at": long_after, "was_person": False, "machine_clicks": 1}
+    send(user, anna, 2, clicked=3, later={"last_at": long_after, "clicks": 2})
+    send(user, anna, 5, clicked=6)
+    send(user, boris, 2, clicked=3, later=by_machine)
+    send(user, clara, 2, clicked=3, later=by_machine | {"clicks": 0})
+
+    browser.post("/clients/columns", data={"column": ["last_email", "last_click"]})
+
+    clicks = {name: cells[1] for name, cells in read_cells(browser).items()}
+    assert clicks == {"Anna": "2026-03-31", "Boris": "2026-03-04", "Clara": ""}
 
 
 def test_letters_are_read_only_for_these_columns(app: Flask, browser: FlaskClient, user: User) -> None:

@@ -40,12 +40,13 @@ from skymailing.web.timezone_choices import name_timezone
 
 READY_FIELDS = 5  # in the form of a new client
 OFFERED_FIELDS = 12  # buttons for further ones
+SUGGESTED_FIELDS = 100  # names to choose from while typing
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
 def new() -> ResponseReturnValue:
-    """Add one client; the form has the fields that most of the owner's clients have."""
+    """Add one client; the form has the fields that the newest clients use most."""
     known = suggest_fields(current_user)
     form = make_client_form(fields=known[:READY_FIELDS] if request.method == "GET" else ())
     if submit(form, None):
@@ -64,7 +65,7 @@ def render_form(form: ClientForm, client: Client | None, known: Sequence[str]) -
         client=client,
         known_tags=list_names(current_user.id),
         ready_fields=[] if client else known,
-        other_fields=others,
+        other_fields=others[:SUGGESTED_FIELDS],
         max_offered=OFFERED_FIELDS,
         added_field=request.form.get("add_field", ""),
     )
