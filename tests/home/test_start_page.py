@@ -75,7 +75,7 @@ def test_the_last_result_is_shown_in_three_numbers(browser: FlaskClient, user: U
     assert find_numbers(section) == {
         "Delivered": "8 80%",
         "Not delivered": "2 20%",
-        "Not sent": "90 of 100 planned · 90%",
+        "Not sent": "90 90% of 100 planned",
         "Unsubscribed": "1 12.5%",
     }
 
