@@ -19,7 +19,7 @@ def read_notes(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_distinct_clients(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield who is not the same person according to the user, one row per client of a group."""
+    """Yield the groups of different people, one row per client."""
     yield ("group", "email", "time")
     own = select(DistinctGroup.id, DistinctGroup.created_at).where(DistinctGroup.owner_id == user_id)
     for group_id, created_at in read_in_chunks(own, DistinctGroup.__table__.c.id):

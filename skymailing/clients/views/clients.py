@@ -78,7 +78,7 @@ def index() -> ResponseReturnValue:
 
 
 def make_column_context(page: Page) -> dict[str, Any]:
-    """Return the columns of the list, those that can be chosen, and what columns need about the clients."""
+    """Return the columns of the list, those that can be chosen, and the data for columns."""
     columns = list_columns.read_columns(current_user)
     ids = [client.id for client in page] if set(list_columns.LAST).intersection(columns.shown) else []
     return {
