@@ -27,6 +27,8 @@ def upgrade():
             ['owner_id'], ['users.id'], name=op.f('fk_distinct_groups_owner_id'), ondelete='CASCADE'
         ),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_distinct_groups')),
+        # A deletion that is undone refers to groups by their IDs.
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f('ix_distinct_groups_owner_id_id'), 'distinct_groups', ['owner_id', 'id'])
     op.create_table(

@@ -3,32 +3,36 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ScalarSelect, Select, delete, func, insert, select
 
 from skymailing.clients.locking import make_locking_order
+from skymailing.db.pagination import Page, paginate
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, DistinctGroup, distinct_clients
+from skymailing.models import Client, DistinctGroup, User, distinct_clients
 
 MAX_GROUPS = 2_000  # of an owner
-MAX_LISTED = 50
+MEMBERSHIPS = select(distinct_clients.c.client_id, distinct_clients.c.group_id)
+NEWEST_FIRST = ((DistinctGroup.id, True),)
 
 Members = dict[int, set[int]]  # the groups of each client, by ID
 
 
-def mark_distinct(owner_id: int, client_ids: Iterable[int], now: datetime) -> DistinctGroup:
-    """Remember that these clients are different people; return the group, which may exist already.
+def mark_distinct(owner_id: int, client_ids: Iterable[int], now: datetime) -> DistinctGroup | None:
+    """Remember that these clients are different people; return the new group, None if one has them already.
 
     Raises UserError if fewer than two of them exist, or if there are too many groups.
     """
+    # Two windows must not store the same group, nor exceed the limit.
+    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
     own = select(Client.id).where(Client.owner_id == owner_id, Client.id.in_(list(client_ids)))
     # A client who is being deleted must not be added to a group.
     locked = own.order_by(make_locking_order()).with_for_update(read=True, key_share=True)
     found = db.session.scalars(locked).all()
     if len(found) < 2:
         raise UserError("client_gone")
-    if common := find_common_groups(found, find_groups(found)):
-        return db.session.scalars(select(DistinctGroup).where(DistinctGroup.id == min(common))).one()
+    if find_common_groups(found, find_groups(found)):
+        return None
     if _count_groups(owner_id) >= MAX_GROUPS:
         _remove_leftovers(owner_id)
     if _count_groups(owner_id) >= MAX_GROUPS:
@@ -42,15 +46,13 @@ def mark_distinct(owner_id: int, client_ids: Iterable[int], now: datetime) -> Di
 
 def find_groups(client_ids: Collection[int]) -> Members:
     """Return the groups of each of the clients."""
-    rows = select(distinct_clients.c.client_id, distinct_clients.c.group_id)
-    return _collect(db.session.execute(rows.where(distinct_clients.c.client_id.in_(client_ids))).tuples())
+    return _collect(MEMBERSHIPS.where(distinct_clients.c.client_id.in_(client_ids)))
 
 
 def find_all_groups(owner_id: int) -> Members:
     """Return the groups of each of the owner's clients; a client without any is left out."""
-    rows = select(distinct_clients.c.client_id, distinct_clients.c.group_id)
-    rows = rows.join(DistinctGroup, DistinctGroup.id == distinct_clients.c.group_id)
-    return _collect(db.session.execute(rows.where(DistinctGroup.owner_id == owner_id)).tuples())
+    rows = MEMBERSHIPS.join(DistinctGroup, DistinctGroup.id == distinct_clients.c.group_id)
+    return _collect(rows.where(DistinctGroup.owner_id == owner_id))
 
 
 def find_common_groups(client_ids: Sequence[int], groups: Mapping[int, set[int]]) -> set[int]:
@@ -58,17 +60,16 @@ def find_common_groups(client_ids: Sequence[int], groups: Mapping[int, set[int]]
     return set.intersection(*(groups.get(client_id, set()) for client_id in client_ids))
 
 
-def list_groups(owner_id: int) -> list[tuple[DistinctGroup, list[Client]]]:
-    """Return the owner's newest groups, each with its clients."""
-    newest = select(DistinctGroup).where(DistinctGroup.owner_id == owner_id)
-    groups = db.session.scalars(newest.order_by(DistinctGroup.id.desc()).limit(MAX_LISTED)).all()
+def list_groups(owner_id: int, cursor: str | None) -> tuple[Page, dict[int, list[Client]]]:
+    """Return a page of the owner's groups that hide something, and the clients of each by the group's ID."""
+    own = select(DistinctGroup).where(DistinctGroup.owner_id == owner_id, _count_members() > 1)
+    page = paginate(own, NEWEST_FIRST, cursor)
     rows = select(distinct_clients.c.group_id, Client)
     rows = rows.join(Client, Client.id == distinct_clients.c.client_id).order_by(Client.id)
-    members: dict[int, list[Client]] = {}
-    ids = [group.id for group in groups]
-    for group_id, client in db.session.execute(rows.where(distinct_clients.c.group_id.in_(ids))).tuples():
-        members.setdefault(group_id, []).append(client)
-    return [(group, members[group.id]) for group in groups if len(members.get(group.id, ())) > 1]
+    members: dict[int, list[Client]] = {group.id: [] for group in page}
+    for group_id, client in db.session.execute(rows.where(distinct_clients.c.group_id.in_(members))).tuples():
+        members[group_id].append(client)
+    return page, members
 
 
 def restore_memberships(owner_id: int, memberships: Mapping[int, Sequence[int]]) -> None:
@@ -77,7 +78,9 @@ def restore_memberships(owner_id: int, memberships: Mapping[int, Sequence[int]])
     if not wanted:
         return
     own = select(DistinctGroup.id).where(DistinctGroup.owner_id == owner_id, DistinctGroup.id.in_(wanted))
-    existing = set(db.session.scalars(own))
+    # A group that another window is removing is left out.
+    locked = own.order_by(DistinctGroup.id).with_for_update(read=True, key_share=True)
+    existing = set(db.session.scalars(locked))
     _add([(group, client) for client, ids in memberships.items() for group in ids if group in existing])
 
 
@@ -87,9 +90,9 @@ def _add(pairs: Sequence[tuple[int, int]]) -> None:
         db.session.execute(insert(distinct_clients), rows)
 
 
-def _collect(pairs: Iterable[tuple[int, int]]) -> Members:
+def _collect(memberships: Select[tuple[int, int]]) -> Members:
     groups: Members = {}
-    for client_id, group_id in pairs:
+    for client_id, group_id in db.session.execute(memberships).tuples():
         groups.setdefault(client_id, set()).add(group_id)
     return groups
 
@@ -100,8 +103,11 @@ def _count_groups(owner_id: int) -> int:
 
 def _remove_leftovers(owner_id: int) -> None:
     """Remove groups that hide nothing, because their clients have been deleted."""
-    clients = select(func.count()).where(distinct_clients.c.group_id == DistinctGroup.id).scalar_subquery()
-    own = DistinctGroup.owner_id == owner_id
+    leftover = (DistinctGroup.owner_id == owner_id) & (_count_members() < 2)
     db.session.execute(
-        delete(DistinctGroup).where(own, clients < 2), execution_options={"synchronize_session": False}
+        delete(DistinctGroup).where(leftover), execution_options={"synchronize_session": False}
     )
+
+
+def _count_members() -> ScalarSelect[int]:
+    return select(func.count()).where(distinct_clients.c.group_id == DistinctGroup.id).scalar_subquery()

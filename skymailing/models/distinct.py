@@ -11,7 +11,7 @@ from skymailing.models.types import BigId, UTCDateTime
 
 
 class DistinctGroup(Model):
-    """Clients of whom the owner said that they are different people, so that no two are listed as duplicates.
+    """Clients that the owner marked as different people.
 
     When clients are deleted, they leave the group; one that has fewer than two hides nothing.
     """
@@ -22,7 +22,7 @@ class DistinctGroup(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
-    __table_args__ = (Index(None, "owner_id", "id"),)
+    __table_args__ = (Index(None, "owner_id", "id"), {"sqlite_autoincrement": True})
 
 
 distinct_clients = Table(

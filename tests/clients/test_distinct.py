@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.clients import distinct
@@ -28,6 +28,14 @@ def list_groups(browser: FlaskClient) -> list[set[str]]:
     """Return the addresses of each group on the page."""
     groups = parse(browser).select(".pair-table tbody")
     return [{link.text for link in group.select("td span a")} for group in groups]
+
+
+def delete_client(browser: FlaskClient, client_id: int) -> str:
+    """Delete a client, and return the URL that undoes this."""
+    page = browser.post(f"/clients/{client_id}/delete", follow_redirects=True).text
+    undo = BeautifulSoup(page, "html.parser").select_one("form[action*='/clients/undo/']")
+    assert undo is not None
+    return str(undo["action"])
 
 
 def hide_first(browser: FlaskClient) -> str:
@@ -103,12 +111,10 @@ def test_hiding_a_group_twice_stores_it_once(browser: FlaskClient, session: Sess
 def test_a_restored_client_is_in_its_group_again(browser: FlaskClient, session: Session, user: User) -> None:
     clients = [name(user, f"anna{number}@x.com") for number in range(2)]
     hide_first(browser)
-    page = browser.post(f"/clients/{clients[0].id}/delete", follow_redirects=True).text
-    undo = BeautifulSoup(page, "html.parser").select_one("form[action*='/clients/undo/']")
-    assert undo is not None
+    undo = delete_client(browser, clients[0].id)
     assert session.scalar(select(func.count()).select_from(distinct_clients)) == 1
 
-    browser.post(str(undo["action"]))
+    browser.post(undo)
 
     assert session.scalar(select(func.count()).select_from(distinct_clients)) == 2
     assert list_groups(browser) == []
@@ -142,3 +148,55 @@ def test_groups_without_clients_make_room_for_others(
 
     stored = session.scalars(select(distinct_clients.c.client_id)).all()
     assert sorted(stored) == sorted(data["clients"])
+
+
+@pytest.mark.both_engines
+def test_a_restored_client_does_not_join_a_later_group(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    """SQLite reuses the largest ID of most tables."""
+    first, second = (name(user, f"anna{number}@x.com") for number in range(2))
+    hide_first(browser)
+    group_id = session.scalars(select(DistinctGroup.id)).one()
+    undo = delete_client(browser, first.id)
+    browser.post(f"{URL}/distinct/{group_id}/undo")
+    third = name(user, "anna2@x.com")
+    hide_first(browser)
+
+    browser.post(undo)
+
+    members = set(session.scalars(select(distinct_clients.c.client_id)))
+    assert members == {second.id, third.id}
+    assert list_groups(browser) == [{f"anna{number}@x.com" for number in range(3)}]
+
+
+def test_an_earlier_decision_is_not_undone(browser: FlaskClient, session: Session, user: User) -> None:
+    """A tab may still show a group that another one has hidden together with more clients."""
+    ids = [name(user, f"anna{number}@x.com").id for number in range(3)]
+    browser.post(f"{URL}/distinct", data={"clients": ids}, follow_redirects=True)
+    page = browser.post(f"{URL}/distinct", data={"clients": ids[:2]}, follow_redirects=True).text
+    assert "These clients are no longer listed." in page
+    assert BeautifulSoup(page, "html.parser").select(".flash form") == []
+    assert session.scalar(select(func.count()).select_from(distinct_clients)) == 3
+
+
+def test_all_hidden_groups_can_be_listed_again(browser: FlaskClient, session: Session, user: User) -> None:
+    ids = [[name(user, f"{letter}{number}@x.com").id for letter in "ab"] for number in range(52)]
+    leftovers = [DistinctGroup(owner_id=user.id) for _number in range(60)]
+    hidden = [DistinctGroup(owner_id=user.id) for _number in range(52)]
+    for groups in (hidden, leftovers):
+        session.add_all(groups)
+        session.flush()
+    pairs = zip(hidden, ids, strict=True)
+    rows = [{"group_id": group.id, "client_id": id} for group, clients in pairs for id in clients]
+    session.execute(insert(distinct_clients), rows)
+
+    first = parse(browser)
+    link = first.select_one(".hidden-groups a[rel=next]")
+    assert link is not None
+    assert first.select(".hidden-groups[open]") == []
+    second = BeautifulSoup(browser.get(str(link["href"])).text, "html.parser")
+
+    assert len(second.select(".hidden-groups[open] li")) == 2
+    listed = {str(form["action"]) for page in (first, second) for form in page.select(".hidden-groups form")}
+    assert listed == {f"{URL}/distinct/{group.id}/undo" for group in hidden}

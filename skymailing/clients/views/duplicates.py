@@ -26,12 +26,13 @@ from skymailing.web.user_turns import takes_turns
 def duplicates() -> ResponseReturnValue:
     """List clients who are probably the same person."""
     groups, comparison = find_duplicates(current_user.id)
-    hidden = list_groups(current_user.id)
+    hidden, members = list_groups(current_user.id, request.args.get("cursor"))
     return render_template(
         "clients/duplicates.html",
         groups=groups,
         comparison=comparison,
         hidden=hidden,
+        members=members,
         max_members=MAX_MEMBERS,
     )
 
@@ -47,7 +48,11 @@ def hide_duplicates() -> ResponseReturnValue:
         db.session.rollback()
         flash(explain(error), "warning")
     else:
-        flash_undo(_("These clients are no longer listed."), url_for("clients.show_again", group_id=group.id))
+        text = _("These clients are no longer listed.")
+        if group is None:  # undoing would remove an earlier decision
+            flash(text, "success")
+        else:
+            flash_undo(text, url_for("clients.show_again", group_id=group.id))
         db.session.commit()
     return redirect(url_for("clients.duplicates"))
 
