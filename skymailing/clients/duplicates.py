@@ -18,7 +18,7 @@ from skymailing.models import Client
 MAX_COMPARED = 100_000  # of the newest clients
 MAX_SECONDS = 3.0  # time limit for a comparison
 BATCH = 2_000  # rows between two checks of the time limit
-MAX_PAIRS = 50  # to show
+MAX_PAIRS = 50  # to show; the last group is shown completely
 MAX_MEMBERS = 20  # of a group
 MAX_PHONES = 3  # attributes with phone numbers
 # A client belongs to one group per name and mailbox, and to one for each phone.
@@ -50,6 +50,7 @@ class Group:
     match: MatchKind
     clients: Sequence[Client]
     pairs: Sequence[Pair]
+    can_be_hidden: bool  # whether this hides only what the group itself shows
 
 
 @dataclass(slots=True)
@@ -65,35 +66,51 @@ class Comparison:
 def find_duplicates(owner_id: int) -> tuple[list[Group], Comparison]:
     """Return likely duplicates among the owner's newest clients, and the comparison that found them.
 
-    Groups whose clients the owner has called different people are left out.
+    Groups whose clients the owner has marked as different people are left out.
     """
     distinct = find_all_groups(owner_id)
     number_hidden = len({group for groups in distinct.values() for group in groups})
     comparison = compare_clients(owner_id, MAX_PAIRS + HIDDEN_BY_ONE * number_hidden)
     order = list(MatchKind)
     found = sorted(comparison.groups.values(), key=lambda group: order.index(group[0]))
-    shown = [(match, ids) for match, ids in found if not find_common_groups(ids, distinct)][:MAX_PAIRS]
+    listed = [(match, ids) for match, ids in found if not find_common_groups(ids, distinct)]
+    shown = listed[:MAX_PAIRS]
     ids = {id for _match, members in shown for id in members}
     statement = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
     clients = {client.id: client for client in db.session.scalars(statement)}
-    return list(_make_groups(shown, clients, comparison.phones)), comparison
+    others = [members for _match, members in listed if ids.issuperset(members)]
+    return list(_make_groups(shown, clients, comparison.phones, others)), comparison
 
 
 def _make_groups(
-    found: Sequence[tuple[MatchKind, list[int]]], clients: Mapping[int, Client], phones: Sequence[str]
+    found: Sequence[tuple[MatchKind, list[int]]],
+    clients: Mapping[int, Client],
+    phones: Sequence[str],
+    listed: Sequence[list[int]],
 ) -> Iterator[Group]:
-    """Yield groups with at most MAX_PAIRS pairs in total, each pair once."""
+    """Yield groups until there are MAX_PAIRS pairs, each pair once; `listed` are the IDs of all groups."""
     seen: set[tuple[int, int]] = set()
     for match, ids in found:
+        if len(seen) >= MAX_PAIRS:
+            return
         # One may have been deleted since.
         members = [clients[id] for id in ids if id in clients]
         newest = members[0] if members else None
         members = [client for client in members if newest and is_match(client, newest, match, phones)]
         pairs = [Pair(client, members[0]) for client in members[1:] if (client.id, members[0].id) not in seen]
-        pairs = pairs[: MAX_PAIRS - len(seen)]
         seen.update((pair.older.id, pair.newer.id) for pair in pairs)
         if pairs:
-            yield Group(match, members, pairs)
+            is_complete = len(pairs) == len(members) - 1
+            yield Group(match, members, pairs, is_complete and not _contains_other(members, listed))
+
+
+def _contains_other(members: Sequence[Client], listed: Sequence[list[int]]) -> bool:
+    """Return whether another group has only clients of this one, but other pairs.
+
+    The user must decide about the smaller group first. One with the same newest client has the same pairs.
+    """
+    ids = {client.id for client in members}
+    return any(other[0] != members[0].id and other[0] in ids and ids.issuperset(other) for other in listed)
 
 
 def is_match(older: Client, newer: Client, match: MatchKind, phones: Sequence[str]) -> bool:

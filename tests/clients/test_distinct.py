@@ -30,6 +30,12 @@ def list_groups(browser: FlaskClient) -> list[set[str]]:
     return [{link.text for link in group.select("td span a")} for group in groups]
 
 
+def list_buttons(browser: FlaskClient) -> list[str | None]:
+    """Return the button of each group on the page that hides it, if there is one."""
+    buttons = [group.select_one("button") for group in parse(browser).select(".pair-table tbody")]
+    return [button.text if button else None for button in buttons]
+
+
 def delete_client(browser: FlaskClient, client_id: int) -> str:
     """Delete a client, and return the URL that undoes this."""
     page = browser.post(f"/clients/{client_id}/delete", follow_redirects=True).text
@@ -148,6 +154,49 @@ def test_groups_without_clients_make_room_for_others(
 
     stored = session.scalars(select(distinct_clients.c.client_id)).all()
     assert sorted(stored) == sorted(data["clients"])
+
+
+@pytest.mark.both_engines
+def test_a_group_hides_no_pair_that_it_does_not_show(browser: FlaskClient, user: User) -> None:
+    for number in range(2):
+        name(user, f"anna{number}@x.com", attributes={"phone": "+7 900 123-45-67"})
+    name(user, "anna2@x.com")
+    phone, everyone = {"anna0@x.com", "anna1@x.com"}, {f"anna{number}@x.com" for number in range(3)}
+    assert list_groups(browser) == [phone, everyone]
+    assert list_buttons(browser) == ["Not the same", None]
+
+    hide_first(browser)
+
+    assert list_groups(browser) == [everyone]
+    assert list_buttons(browser) == ["All are different"]
+    hide_first(browser)
+    assert list_groups(browser) == []
+
+
+def test_a_group_with_a_pair_of_another_one_is_hidden_after_it(browser: FlaskClient, user: User) -> None:
+    name(user, "boris@x.com", "Борис", attributes={"phone": "+7 900 123-45-67"})
+    name(user, "anna0@x.com")
+    name(user, "anna1@x.com", attributes={"phone": "+7 900 123-45-67"})
+    name(user, "anna2@x.com", attributes={"phone": "+7 900 123-45-67"})
+    phone = {"boris@x.com", "anna1@x.com", "anna2@x.com"}
+    assert list_groups(browser) == [phone, {"anna0@x.com", "anna2@x.com"}]
+    assert list_buttons(browser) == ["All are different", None]
+
+    hide_first(browser)
+
+    assert list_groups(browser) == [{"anna0@x.com", "anna1@x.com", "anna2@x.com"}]
+    assert list_buttons(browser) == ["All are different"]
+
+
+def test_the_last_group_on_the_page_is_complete(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skymailing.clients.duplicates.MAX_PAIRS", 2)
+    for number in range(4):
+        name(user, f"anna{number}@x.com")
+    assert list_groups(browser) == [{f"anna{number}@x.com" for number in range(4)}]
+    hide_first(browser)
+    assert list_groups(browser) == []
 
 
 @pytest.mark.both_engines
