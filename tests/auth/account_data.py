@@ -56,14 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.auth.account_results import (
-    add_article,
-    add_files,
-    add_notes_and_group,
-    add_sale,
-    add_test,
-    add_webhook,
-)
+from tests.auth.account_results import add_article, add_files, add_remarks, add_sale, add_test, add_webhook
 from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
@@ -105,7 +98,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     )
     add_returned_letter(session, user, run, clients[0])
     add_sale(session, run, clients[0])
-    add_notes_and_group(session, clients[:2])
+    add_remarks(session, clients[:2])
     add_test(session, mailing, run)
     add_published_letter(user, run)
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))

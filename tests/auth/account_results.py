@@ -35,7 +35,7 @@ from tests.support.factories import ArticleFactory, RunVariantFactory
 from tests.support.files import attach, link_to
 
 
-def add_notes_and_group(session: Session, clients: Sequence[Client]) -> None:
+def add_remarks(session: Session, clients: Sequence[Client]) -> None:
     """Add a note about the first client, and a group of the clients as different people."""
     first = clients[0]
     session.add(ClientNote(owner_id=first.owner_id, client_id=first.id, text="Called on Monday"))
