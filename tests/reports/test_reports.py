@@ -72,10 +72,7 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
         "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0]
     }
     # By default, the tables have only the most important numbers.
-    assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
-        "20 Nov": [3, 0],
-        "21 Nov": [5, 2],
-    }
+    assert read_table(browser, f"/reports/?{PERIOD}", "days") == {"20 Nov": [3, 0], "21 Nov": [5, 2]}
     assert read_table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [8, 2]}
     text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
     assert "550 5.1.1 no such user 2" in text
@@ -248,9 +245,7 @@ def test_three_numbers_come_first_with_the_reasons_in_words(browser: FlaskClient
     page = soup(browser.get(f"/reports/?{PERIOD}"))
     first = " ".join(page.select("#totals .headlines")[0].get_text(" ").split())
     # Emails that were not sent are not among those of which the others are a share.
-    assert first.startswith(
-        "Delivered 8 of 12 · 66.7% Not delivered 4 33.3% Not sent 2 14.3% of 14 planned"
-    )
+    assert first.startswith("Delivered 8 of 12 · 66.7% Not delivered 4 33.3% Not sent 2 14.3% of 14 planned")
     assert [" ".join(line.get_text("").split()) for line in page.select(".causes li")] == [
         "address does not exist: 2",
         "mailbox full: 1",
