@@ -115,7 +115,7 @@ def test_the_page_explains_why_each_letter_was_sent(
         in letters["all but"]
     )
     assert "You selected this client" in letters["chosen"]
-    assert "failed" in letters["chosen"]
+    assert "not delivered" in letters["chosen"]
     assert "at least one of these segments and tags: “vip”, “Omsk <i>”" in letters["loyal"]
     assert "none of the excluded segments and tags: “wholesale”" in letters["loyal"]
     assert "Conditions of “Omsk <i>” at that time:" in letters["loyal"]
