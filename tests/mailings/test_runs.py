@@ -48,8 +48,8 @@ def test_a_runs_counts_add_up_and_replies_are_grouped(browser: FlaskClient, run:
     answers = soup(page).find(id="answers")
     assert answers is not None
     assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [
-        "failed 4 550 5.1.1 … is unknown",
-        "failed 1 552 5.2.2 mailbox full",
+        "not delivered 4 550 5.1.1 … is unknown",
+        "not delivered 1 552 5.2.2 mailbox full",
     ]
     domains = soup(page).find(id="domains")
     assert domains is not None
