@@ -65,6 +65,7 @@ def index() -> str:
         counts_clicks=counts_clicks(mailing, report) if report else False,
         fewest_clicks=clicks.FEWEST,
         sends=sends.list_sends(make_scope(mailing), period) if period else [],
+        fewest_letters=sends.MIN_PLANNED,
         describe_change=describe_change,
         explain_cause=explain_cause,
         format_share=format_share,

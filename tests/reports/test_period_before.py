@@ -55,9 +55,9 @@ def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, use
 @pytest.mark.parametrize(
     ("now", "before", "expected", "tone"),
     [
-        ((60, 40), (90, 10), "was 90 · 90% ▼ 30 30 percentage points less", "is-bad"),
-        ((90, 10), (60, 40), "was 60 · 60% ▲ 30 30 percentage points more", "is-good"),
-        ((98, 2), (99, 1), "was 99 · 99% ▼ 1 1 percentage points less", None),  # two letters are needed
+        ((60, 40), (90, 10), "was 90 · 90% ▼ 30 pp 30 percentage points less", "is-bad"),
+        ((90, 10), (60, 40), "was 60 · 60% ▲ 30 pp 30 percentage points more", "is-good"),
+        ((98, 2), (99, 1), "was 99 · 99% ▼ 1 pp 1 percentage points less", None),  # two letters are needed
         ((9, 1), (90, 10), "was 90 · 90%", None),
     ],
 )

@@ -80,6 +80,7 @@ function configureLines(data, shared) {
       ...shared,
       plugins: { ...shared.plugins, tooltip: { callbacks: { label } } },
       spanGaps: true,
+      clip: 8, // pixels beyond the axes, so that lines at 0 and 100 percent are whole
       interaction: { mode: "index", intersect: false },
       scales: {
         x: { grid: {}, ticks: { maxRotation: 0 } },
@@ -96,7 +97,7 @@ function configureChart(kind, data, width) {
   if (kind === "ring") return { type: "doughnut", data, options: { ...shared, cutout: "65%", scales: {} } };
   if (kind === "lines") return configureLines(data, shared);
   const isHorizontal = kind === "horizontal";
-  const names = { stacked: true, grid: {}, ticks: { maxRotation: 0, autoSkip: !isHorizontal } };
+  const names = { stacked: true, grid: { display: false }, ticks: { maxRotation: 0, autoSkip: !isHorizontal } };
   const longest = width >= WIDE_FROM ? LONGEST_NAME : LONGEST_NARROW_NAME;
   if (isHorizontal) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value), longest); };
   const counts = { stacked: true, beginAtZero: true, grid: {}, ticks: { precision: 0 } };
