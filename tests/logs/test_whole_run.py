@@ -97,7 +97,7 @@ def use_the_service(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[s
     assert service.run("clients", "import", str(file), "--owner", OWNER).returncode == 0
     text = "Hello! [Leave]({{ unsubscribe_url }})"
     visitor.submit(visitor.get("/messages/new"), subject="News", format="text", body=text)
-    form = visitor.get("/mailings/new")
+    form = visitor.get("/mailings/new?message=1")
     starts_at = f"{utcnow():%Y-%m-%dT%H:%M}"
     page = visitor.submit(
         form, name="Autumn", starts_at=starts_at, ends_at="2099-01-01T00:00", audience="all"
