@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import select
 
 from skymailing.caching.backend import PREFIX
 from skymailing.caching.invalidation import shared_cache
@@ -19,6 +20,7 @@ from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, TIMEOUT, Window
 from tests.support.factories import ClientFactory
 
+DEMO = "demo@example.com"
 E2E_DIR = Path(__file__).parent
 CACHE = E2E_DIR.parent.parent / ".cache"
 SCREENSHOTS = CACHE / "e2e"  # screenshots of failed tests
@@ -127,3 +129,15 @@ def window(open_window: OpenWindow, owner: User) -> Window:
     window = open_window(DESKTOP)
     window.sign_in(owner.email)
     return window
+
+
+@pytest.fixture
+def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
+    """Yield a window in which the demo user is signed in, in English."""
+    with site.open_session() as session:
+        session.scalars(select(User).where(User.email == DEMO)).one().locale = "en"
+    window = open_window()
+    window.sign_in(DEMO, site.passwords[DEMO])
+    yield window
+    with site.open_session() as session:
+        session.scalars(select(User).where(User.email == DEMO)).one().locale = ""

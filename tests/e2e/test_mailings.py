@@ -1,7 +1,6 @@
 """Test a user's mailings in a browser: upcoming runs, results with reasons, and a live forecast."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from skymailing.clock import utcnow
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Periodicity, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
-from tests.e2e.window import PHONE_DARK, SCREENS, Screen, Window
+from tests.e2e.window import SCREENS, Screen, Window
 from tests.support.factories import (
     AttemptFactory,
     DeliveryFactory,
@@ -21,21 +20,6 @@ from tests.support.factories import (
     RunFactory,
     create_clients,
 )
-
-DEMO = "demo@example.com"
-DAYS_CHART = "Chart.getChart(document.querySelector('[data-chart-of=days] canvas'))"
-
-
-@pytest.fixture
-def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
-    """Yield a window in which the demo user is signed in, in English."""
-    with site.open_session() as session:
-        session.scalars(select(User).where(User.email == DEMO)).one().locale = "en"
-    window = open_window()
-    window.sign_in(DEMO, site.passwords[DEMO])
-    yield window
-    with site.open_session() as session:
-        session.scalars(select(User).where(User.email == DEMO)).one().locale = ""
 
 
 def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None:
@@ -68,55 +52,6 @@ def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="How is your mug?")
     expect(row).to_contain_text("The mailing ended before it could start, so nothing was sent.")
-
-
-def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
-    demo.open("/reports/")
-    expect(demo.main.locator(".chart canvas").first).to_be_visible()
-    drawn = demo.page.evaluate(f"{DAYS_CHART}.data.datasets.map((dataset) => dataset.data)")
-    totals = demo.main.locator("#days tfoot td").all_inner_texts()
-    assert [str(sum(numbers)) for numbers in drawn] == totals[: len(drawn)]
-    # Time runs from left to right, while the newest day is the first in the table.
-    labels = demo.page.evaluate(f"{DAYS_CHART}.data.labels")
-    days = demo.main.locator("#days tbody th").evaluate_all(
-        "cells => cells.map((cell) => cell.dataset.label)"
-    )
-    assert labels == days[::-1]
-    times = demo.main.locator("#days time").evaluate_all("times => times.map((time) => time.dateTime)")
-    assert times == sorted(times, reverse=True)
-    # Days without emails are hidden, but drawn.
-    assert {len(numbers) for numbers in drawn} == {30}
-    assert len(drawn) >= 3, "delivered, not delivered, not sent"
-    assert 0 < demo.main.locator("#days tbody tr:visible").count() < 30
-    demo.main.get_by_text("More numbers").click()
-    expect(demo.main.locator("#reasons")).to_be_visible()
-    demo.main.get_by_role("region", name="By mailing", exact=True).get_by_role("link").first.click()
-    demo.expect_title("Report on “Weekly digest”")
-    with demo.page.expect_download() as download:
-        demo.main.get_by_role("link", name="Download as CSV").click()
-    assert download.value.suggested_filename.endswith(".csv")
-
-
-def test_a_report_can_be_printed_in_black_on_white(open_window: OpenWindow, site: Site) -> None:
-    window = open_window(PHONE_DARK)
-    window.sign_in(DEMO, site.passwords[DEMO])
-    window.open("/reports/")
-    page = window.page
-    page.evaluate("window.print = () => { window.hasPrinted = true; }")
-    window.main.get_by_role("button", name=re.compile("Print|PDF")).click()
-    assert page.evaluate("window.hasPrinted")
-
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    page.emulate_media(media="print")
-    expect(page.locator(".site-header")).to_be_hidden()
-    expect(window.main.locator("details").first).to_be_hidden()
-    expect(window.main.locator("#days")).to_be_visible()
-    assert page.evaluate("getComputedStyle(document.querySelector('#days td')).color") == "rgb(23, 33, 43)"
-    # The labels of the chart are repainted as well.
-    assert page.evaluate(f"{DAYS_CHART}.options.plugins.legend.labels.color") == "rgb(82, 97, 112)"
-    page.emulate_media(media="screen")
-    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
 
 
 @pytest.fixture
