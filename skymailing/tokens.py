@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from flask import current_app
 from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializer
@@ -16,6 +16,8 @@ from skymailing.models import User
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+M = TypeVar("M")
 
 VERIFY = "verify-address"
 RESET = "reset-password"
@@ -67,8 +69,7 @@ def account_token(purpose: str, user: User, **more: str) -> str:
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
     """Return the user of an account token. Raises BadToken, including for one that has already been used."""
     payload = read_token(purpose, token, max_age)
-    user_id = payload.get("user")
-    user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None
+    user = find_object(User, payload.get("user"))
     if user is None:
         raise BadToken
     if payload.get("stamp") != _stamp(user):
@@ -78,8 +79,17 @@ def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
 
 def _stamp(user: User) -> str:
     # The epoch changes with each new password. The password hash is excluded, since sign-in may renew it.
-    state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
+    return make_stamp(user.email, user.confirmed_at, user.session_epoch)
+
+
+def make_stamp(*state: object) -> str:
+    """Return a stamp that ties a token to a state, so that the token is no longer valid in another one."""
+    return hashlib.sha256("|".join(map(str, state)).encode()).hexdigest()[:16]
+
+
+def find_object(model: type[M], id: object) -> M | None:
+    """Return the object whose ID a token contains; None if there is none, or the token is none of ours."""
+    return db.session.get(model, id) if type(id) is int and id <= LARGEST_ID else None
 
 
 def unsubscribe_token(owner_id: int, email_key: str, topic_id: int | None = None) -> str:

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from sqlalchemy import select
-
-from skymailing.extensions import db
-from skymailing.mailings.queries import Ledger, count_runs
-from skymailing.models import DeliveryState, Mailing, MailingKind, Run, RunInterval, RunState
+from skymailing.mailings.queries import Ledger, count_runs, find_finished_runs
+from skymailing.models import DeliveryState, MailingKind, Run, RunInterval, RunState
 from skymailing.purchases.queries import sum_of_runs
 
 MAX_RUNS = 10
@@ -95,27 +92,14 @@ def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
 
 
 def find_last_runs(owner_id: int, before: datetime, other_than: int = 0) -> Sequence[Run]:
-    """Return the owner's last finished runs of mailings with enough letters, newest first.
-
-    `planned` is counted once per run, in the interval in which it starts, so an index on intervals finds
-    the owner's runs by time. The table of runs has no such index, and an owner can have tens of thousands.
-    """
-    starts = (
-        select(RunInterval.run_id)
-        .join(Mailing, Mailing.id == RunInterval.mailing_id)
-        .where(
-            RunInterval.owner_id == owner_id,
-            RunInterval.begins_at < before,
-            RunInterval.planned >= MIN_PLANNED,
-            RunInterval.run_id != other_than,
-            Mailing.kind == MailingKind.MAILING,
-        )
-        .order_by(RunInterval.begins_at.desc())
-        .limit(CANDIDATES)
+    """Return the owner's last finished runs of mailings with enough letters, newest first."""
+    conditions = (
+        RunInterval.owner_id == owner_id,
+        RunInterval.begins_at < before,
+        RunInterval.run_id != other_than,
     )
-    ids = db.session.scalars(starts).all()
-    finished = select(Run).where(Run.id.in_(ids), Run.state == RunState.FINISHED)
-    return db.session.scalars(finished.order_by(Run.started_at.desc()).limit(MAX_RUNS)).all()
+    runs = find_finished_runs(*conditions, fewest=MIN_PLANNED, limit=CANDIDATES)
+    return runs[:MAX_RUNS]
 
 
 def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -> Comparison | None:

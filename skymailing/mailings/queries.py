@@ -1,11 +1,12 @@
 """Queries for the mailing pages."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, String, func, select
+from sqlalchemy import ColumnElement, Select, String, func, select
+from sqlalchemy.orm import joinedload
 
 from skymailing.clients.search.finding import list_found
 from skymailing.db.pagination import Order, Page, paginate
@@ -143,6 +144,26 @@ def list_runs(mailing: Mailing, cursor: str | None) -> Page:
 def count_last_run(mailing: Mailing) -> Ledger | None:
     """Return the ledger of the current run, or of the last one; None before the first run."""
     return count_last_runs([mailing.id]).get(mailing.id)
+
+
+def find_finished_runs(*conditions: ColumnElement[bool], fewest: int, limit: int) -> Sequence[Run]:
+    """Return the last finished runs of mailings with at least `fewest` letters, newest first.
+
+    The conditions are on `RunInterval`. Only the last `limit` runs are examined. `planned` is counted once
+    per run, in the interval in which it starts, so an index on intervals finds an owner's runs by time. The
+    table of runs has no such index, and an owner can have tens of thousands.
+    """
+    starts = (
+        select(RunInterval.run_id)
+        .join(Mailing, Mailing.id == RunInterval.mailing_id)
+        .where(*conditions, RunInterval.planned >= fewest, Mailing.kind == MailingKind.MAILING)
+        .order_by(RunInterval.begins_at.desc())
+        .limit(limit)
+    )
+    ids = db.session.scalars(starts).all()
+    finished = select(Run).where(Run.id.in_(ids), Run.state == RunState.FINISHED)
+    newest_first = finished.order_by(Run.started_at.desc(), Run.id.desc())
+    return db.session.scalars(newest_first.options(joinedload(Run.mailing))).all()
 
 
 def count_runs(runs: Collection[Run]) -> list[Ledger]:

@@ -17,6 +17,7 @@ from skymailing.purchases.queries import Revenue, sum_of_run
 # The final states of letters that no mail server accepted or refused for good.
 NOT_SENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 RETURNED = "returned"
+REACTIONS = ("complaints", "clicked", "unsubscribed")
 MAX_REPLIES = 1_000  # different replies that are sorted into reasons; each of the rest concerns few letters
 
 
@@ -37,12 +38,10 @@ class Results:
     """The results of the letters of a run, of a mailing or of a period."""
 
     planned: int
-    sent: int
-    returned: int
+    outcomes: Outcomes
     complaints: int
     clicked: int
     unsubscribed: int
-    unknown: int = 0  # letters that may or may not have arrived
     tracked: int = 0  # the delivered letters whose clicks are counted
     causes: list[Cause] = field(default_factory=list)
     # There were more refusals than failed letters, so the causes are in proportion to the refusals.
@@ -52,13 +51,15 @@ class Results:
 
     @property
     def delivered(self) -> int:
-        """Sent letters that were not returned. In a period, more may be returned than are sent."""
-        return max(0, self.sent - self.returned)
+        return self.outcomes.delivered
 
     @property
     def undelivered(self) -> int:
-        """Letters that were refused or returned."""
-        return sum(cause.count for cause in self.causes if not cause.prevented_sending)
+        return self.outcomes.undelivered
+
+    @property
+    def unknown(self) -> int:
+        return self.outcomes.unknown
 
     @property
     def not_sent(self) -> int:
@@ -68,7 +69,7 @@ class Results:
     @property
     def tried(self) -> int:
         """The letters that were sent, of which the delivered ones are a share."""
-        return Outcomes(self.delivered, self.undelivered, self.unknown).total
+        return self.outcomes.total
 
     @property
     def total(self) -> int:
@@ -93,12 +94,11 @@ def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> 
     causes.append(Cause(RETURNED, counts["returned"]))
     causes = sorted((cause for cause in causes if cause.count), key=lambda cause: -cause.count)
     # Clicks that turn out to be a machine's are subtracted, perhaps in a later period.
-    later: dict[str, Any] = {name: max(0, counts[name]) for name in LATER_COUNTS}
+    reactions: dict[str, Any] = {name: max(0, counts[name]) for name in REACTIONS}
     return Results(
         counts["planned"],
-        counts["sent"],
-        **later,
-        unknown=counts["unknown"],
+        Outcomes.of(counts),
+        **reactions,
         tracked=max(0, counts["tracked"]),
         causes=causes,
         is_estimate=refused > failed > 0,
@@ -110,7 +110,7 @@ def sum_up_run(ledger: Ledger) -> Results:
     refusals = count_run_refusals(ledger.run.id) if ledger[DeliveryState.FAILED] else {}
     later = {name: getattr(ledger.run, name) for name in LATER_COUNTS}
     states = {state.value: count for state, count in ledger.counts.items()}
-    tracked = ledger[DeliveryState.SENT] - ledger.run.returned if ledger.run.track_clicks else 0
+    tracked = ledger.outcomes.delivered if ledger.run.track_clicks else 0
     results = sum_up({"planned": ledger.planned, "tracked": tracked} | states | later, refusals)
     return replace(results, sales=sum_of_run(ledger.run.id))
 

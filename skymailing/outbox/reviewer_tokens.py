@@ -1,11 +1,7 @@
 """Sign the links with which people agree to get test letters, and with which they can stop them later."""
 
-import hashlib
-
-from skymailing.db.engine import LARGEST_ID
-from skymailing.extensions import db
 from skymailing.models import Reviewer
-from skymailing.tokens import VERIFY_LIFETIME, BadToken, make_token, read_token
+from skymailing.tokens import VERIFY_LIFETIME, BadToken, find_object, make_stamp, make_token, read_token
 
 CONFIRM_REVIEWER = "confirm-reviewer"
 
@@ -22,9 +18,7 @@ def read_reviewer_token(token: str) -> Reviewer:
     letters. Raises BadToken.
     """
     payload = read_token(CONFIRM_REVIEWER, token, None)
-    reviewer_id = payload.get("reviewer")
-    is_key = type(reviewer_id) is int and reviewer_id <= LARGEST_ID
-    reviewer = db.session.get(Reviewer, reviewer_id) if is_key else None
+    reviewer = find_object(Reviewer, payload.get("reviewer"))
     if reviewer is None or not reviewer.owner.is_active or payload.get("stamp") != _stamp(reviewer):
         raise BadToken
     if reviewer.confirmed_at is None:
@@ -34,5 +28,4 @@ def read_reviewer_token(token: str) -> Reviewer:
 
 def _stamp(reviewer: Reviewer) -> str:
     # It contains the owner and the address, because IDs may be reused after a restore.
-    state = f"{reviewer.owner_id}|{reviewer.address_key}"
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
+    return make_stamp(reviewer.owner_id, reviewer.address_key)

@@ -1,11 +1,7 @@
 """Sign the links that confirm senders. A link belongs to one address, and works once."""
 
-import hashlib
-
-from skymailing.db.engine import LARGEST_ID
-from skymailing.extensions import db
 from skymailing.models import Sender
-from skymailing.tokens import VERIFY_LIFETIME, BadToken, make_token, read_token
+from skymailing.tokens import VERIFY_LIFETIME, BadToken, find_object, make_stamp, make_token, read_token
 
 CONFIRM_SENDER = "confirm-sender"
 
@@ -18,9 +14,7 @@ def make_sender_token(sender: Sender) -> str:
 def read_sender_token(token: str) -> Sender:
     """Return the sender whose address the token confirms. Raises BadToken, including for a used token."""
     payload = read_token(CONFIRM_SENDER, token, VERIFY_LIFETIME)
-    sender_id = payload.get("sender")
-    is_key = type(sender_id) is int and sender_id <= LARGEST_ID
-    sender = db.session.get(Sender, sender_id) if is_key else None
+    sender = find_object(Sender, payload.get("sender"))
     if sender is None or not sender.owner.is_active:
         raise BadToken
     if payload.get("stamp") != _stamp(sender):
@@ -30,5 +24,4 @@ def read_sender_token(token: str) -> Sender:
 
 def _stamp(sender: Sender) -> str:
     # It contains the owner and the address, because IDs may be reused after a restore.
-    state = f"{sender.owner_id}|{sender.address_key}|{sender.confirmed_at}"
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
+    return make_stamp(sender.owner_id, sender.address_key, sender.confirmed_at)

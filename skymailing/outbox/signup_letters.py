@@ -4,7 +4,6 @@ It contains the form owner's text, and nothing that the visitor typed: otherwise
 a text of their choice.
 """
 
-import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +15,7 @@ from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import Brand, OutboxLetter, Signup, SignupForm, User
 from skymailing.outbox.services import SubjectDeleted, add_letter
-from skymailing.tokens import BadToken, make_token, read_token
+from skymailing.tokens import BadToken, make_stamp, make_token, read_token
 
 CONFIRM_SIGNUP = "confirm-signup"
 SIGNUP_LIFETIME = timedelta(days=7)
@@ -57,8 +56,7 @@ def read_signup_token(token: str, form_uuid: str) -> Signup:
 
 def _stamp(signup: Signup) -> str:
     # It contains more than the ID, because IDs may be reused after a restore.
-    state = f"{signup.owner_id}|{signup.form_id}|{signup.email_key}"
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
+    return make_stamp(signup.owner_id, signup.form_id, signup.email_key)
 
 
 def find_signup(letter: OutboxLetter) -> Signup:
