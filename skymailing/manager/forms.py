@@ -56,7 +56,7 @@ class MailingFilter(Filter):
     owner = search_field(_l("Owner"))
     state = SelectField(_l("State"), default="")
     disabled = SelectField(_l("Disabled"), default="")
-    refused = SelectField(_l("Refused emails"), default="")
+    refused = SelectField(_l("Not delivered"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
