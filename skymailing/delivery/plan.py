@@ -64,7 +64,7 @@ def _start_run(mailing_id: int, bodies: NewBodies, now: datetime) -> int | None:
         if mailing is None or mailing.state is not MailingState.SCHEDULED:
             return None
         if now >= mailing.ends_at:
-            finish_unsent(mailing, now)
+            finish_unsent(mailing, now, has_run=bool(mailing.runs))
             return None
         if mailing.next_run_at is None or not local_runs.may_plan(session, mailing, now):
             return None
@@ -189,11 +189,11 @@ def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime)
     return mailing.next_run_at if latest > now or session.scalar(select(had_run)) else latest
 
 
-def finish_unsent(mailing: Mailing, now: datetime) -> None:
+def finish_unsent(mailing: Mailing, now: datetime, *, has_run: bool) -> None:
     """Finish a mailing whose time window ended before its next run could start."""
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
-    if not mailing.runs:
+    if not has_run:
         mailing.state_reason = StateReason.WINDOW_OVER
     report_finished(mailing, now)
 

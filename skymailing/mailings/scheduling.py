@@ -50,7 +50,7 @@ def reschedule(mailing: Mailing, now: datetime, *, has_new_times: bool = False) 
         mailing.next_run_at = next_start if has_new_times else mailing.next_run_at
     elif now >= mailing.ends_at or next_start is None or next_start >= mailing.ends_at:
         if mailing.state is not MailingState.FINISHED:
-            plan.finish_unsent(mailing, now)
+            plan.finish_unsent(mailing, now, has_run=bool(mailing.runs))
     else:
         _schedule(mailing, next_start, now)
 

@@ -15,12 +15,14 @@ from skymailing.clients import opt_outs
 from skymailing.clients.opt_outs import find_undoable
 from skymailing.clients.suppression import suppress
 from skymailing.clock import utcnow
+from skymailing.delivery.recovery import sweep as recovery
 from skymailing.extensions import db
 from skymailing.mailings.services import pause_mailing
 from skymailing.models import (
     Delivery,
     DeliveryState,
     Mailing,
+    MailingState,
     RunLink,
     SuppressionReason,
     User,
@@ -146,6 +148,21 @@ def test_a_mailing_from_its_start_to_its_end(
     assert (run["state"], run["planned"], run["mailing"]) == ("finished", 3, subject)
     assert (run["letters"]["sent"], run["letters"]["failed"], sum(run["letters"].values())) == (2, 1, 3)
     assert events["mailing.finished"] == {"mailing": subject, "reason": ""}
+
+
+def test_mailings_that_end_without_a_run(app: Flask, session: Session, user: User, read: Read) -> None:
+    past = utcnow() - timedelta(minutes=1)
+    states = (MailingState.SCHEDULED, MailingState.PAUSED)
+    mailings = [MailingFactory.create(owner=user, state=state, ends_at=past) for state in states]
+    session.commit()
+    with app.app_context():
+        for _ in range(2):
+            recovery.finish_expired_mailings(utcnow())
+    events = [
+        ("mailing.finished", {"mailing": {"id": mailing.id, "name": mailing.name}, "reason": "window-over"})
+        for mailing in mailings
+    ]
+    assert sorted(read(), key=lambda event: event[1]["mailing"]["id"]) == events
 
 
 def test_a_paused_mailing(app: Flask, user: User, read: Read) -> None:

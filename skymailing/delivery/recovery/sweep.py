@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, case, exists, select, update
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_in, is_one_of, reading_engine
@@ -18,14 +18,12 @@ from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import (
-    MAILING_TRANSITIONS,
     OPEN_RUN_STATES,
     Delivery,
     DeliveryState,
     Mailing,
     MailingState,
     Run,
-    StateReason,
 )
 from skymailing.settings.engine import engine_settings
 
@@ -157,20 +155,16 @@ def _record(
 def finish_expired_mailings(now: datetime) -> None:
     """Finish mailings without an open run whose time window has ended."""
     open_run = exists().where(Run.mailing_id == Mailing.id, Run.state.in_(OPEN_RUN_STATES))
+    has_run = exists().where(Run.mailing_id == Mailing.id)
     expired = (
-        select(Mailing.id)
+        select(Mailing, has_run.label("has_run"))
         .where(Mailing.state.in_(UNSTARTED_STATES), Mailing.ends_at <= now, ~open_run)
         .limit(BATCH)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=Mailing, skip_locked=True)
     )
-    has_run = exists().where(Run.mailing_id == Mailing.id)
-    reason = case((has_run, Mailing.state_reason), else_=StateReason.WINDOW_OVER.value)
-    for state in UNSTARTED_STATES:
-        MAILING_TRANSITIONS.check(state, MailingState.FINISHED)
-    with db.engine.begin() as connection:
-        if ids := connection.scalars(expired).all():
-            values = {"state": MailingState.FINISHED, "next_run_at": None, "state_reason": reason}
-            connection.execute(update(Mailing).where(Mailing.id.in_(ids)).values(values))
+    with Session(db.engine) as session, session.begin():
+        for mailing, had_run in session.execute(expired):
+            plan.finish_unsent(mailing, now, has_run=had_run)
 
 
 def finish_ended_runs(now: datetime) -> None:
