@@ -190,7 +190,7 @@ def measure_during_fault(setup: Setup, what: str, sizes: Sizes, fault: Callable[
         requests = people.collect()
     during = [request for request in requests if down_at - 1 <= request[0] <= back_at]
     others = [request for request in requests if not down_at - 1 <= request[0] <= back_at]
-    # Pages need the database, so errors are expected without it, but without Redis, every page must work.
+    # Pages need the database, so errors are expected without it. Without Redis, every page must work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
     fault_result = f"{compute_p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(

@@ -29,7 +29,7 @@ class History:
     owners: int
     clients: int  # the first owner's; the others have a thousandth of that number, but at least 20
     runs: int
-    deliveries: int  # an eighth of them in a run to all of the first owner's clients
+    deliveries: int  # an eighth of them are in a run to all of the first owner's clients
     audit_entries: int
 
     @classmethod
@@ -40,7 +40,7 @@ class History:
 
     @property
     def mailings(self) -> int:
-        return max(4, self.runs // RUNS_PER_MAILING // 4 * 4)  # every fourth is the first owner's
+        return max(4, self.runs // RUNS_PER_MAILING // 4 * 4)  # every fourth mailing is the first owner's
 
     @property
     def largest_run(self) -> int:

@@ -1,4 +1,4 @@
-"""Benchmark many workers on several hosts, to find where the database becomes the limit."""
+"""Benchmark many workers on several hosts, to find out when the database becomes the bottleneck."""
 
 import threading
 from collections import Counter
@@ -15,7 +15,7 @@ from bench.testbed import POSTGRESQL, Testbed
 
 SETUPS = ((2, 1), (10, 3))  # workers, hosts
 SAMPLE_SECONDS = 0.02
-# What busy connections wait for, or "running".
+# The events that busy connections wait for, or "running".
 ACTIVITY = text("""SELECT coalesce(wait_event_type || ' ' || wait_event, 'running') FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()""")
 
@@ -44,7 +44,7 @@ def hosts(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 @contextmanager
 def _sample(service: Service) -> Iterator[Counter[str]]:
-    """Sample what busy connections wait for, and count it."""
+    """Sample and count the events that busy connections wait for."""
     found: Counter[str] = Counter()
     stopped = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Benchmark what a letter costs PostgreSQL: write-ahead log, updates and disk space."""
+"""Benchmark the cost of a letter for PostgreSQL: write-ahead log, updates and disk space."""
 
 import time
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ SAMPLE_SECONDS = 0.1
 START_SECONDS = 60
 REQUESTS = 40  # for each page
 ENGINE, PAGES = "engine", "pages"  # the purposes of connections
-# The pages of bench.people that may show data from a second ago. All others are forms or store something.
+# The pages of bench.people that may show data from a second ago. All others are forms or write data.
 PATHS = {
     "home page": "/",
     "clients": "/clients/",

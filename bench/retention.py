@@ -1,4 +1,4 @@
-"""Measure how fast old data is deleted and how long other writes wait: python -m bench.retention [COUNT].
+"""Measure how fast old data is deleted and how long other writes take: python -m bench.retention [COUNT].
 
 First, sweeps delete the details of a run with COUNT letters. Then an account with COUNT clients is deleted.
 """
@@ -61,7 +61,7 @@ SLICE_SECONDS = 20.0
 
 
 class ConcurrentWriter(threading.Thread):
-    """Another user, who writes a row every 20 ms; `durations` contains the seconds of each write."""
+    """Another user, who writes a row every 20 ms; `durations` contains the seconds that each write took."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(daemon=True)

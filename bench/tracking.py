@@ -88,11 +88,11 @@ def measure_fold(service: Service, run: Run, database: str) -> Row:
     """Note hits on random letters, and measure how fast they are added to the counts."""
     with Session(service.engine) as session:
         letters = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id)).all()
-    chance = random.Random(7)
+    generator = random.Random(7)
     start = to_milliseconds(utcnow())
     hits = [
         NotedHit(
-            *(run.id, chance.choice(letters), chance.randint(1, LINKS), start + n * 10),
+            *(run.id, generator.choice(letters), generator.randint(1, LINKS), start + n * 10),
             *(Visitor.PERSON, DEVICES[n % len(DEVICES)]),
         )
         for n in range(HIT_COUNT)

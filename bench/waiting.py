@@ -41,7 +41,7 @@ def planning_waits(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def measure(service: Service, mailing: int, count: int) -> tuple[float, list[float]]:
-    """Return the time of planning and those of the other writes, in seconds."""
+    """Return the planning time and the times of the other writes, in seconds."""
     waits: list[float] = []
     stop = threading.Event()
 

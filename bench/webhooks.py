@@ -128,7 +128,7 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Compare mailings' letters per second with and without waiting webhook calls, in alternating rounds."""
     with receiver(testbed.directory) as port:
         for database in (POSTGRESQL, SQLITE):
-            alone, beside, remaining = [], [], []
+            alone, with_calls, remaining = [], [], []
             with testbed.service(database) as service:
                 send(testbed, service, WARM_UP)
                 with service.app.app_context():
@@ -139,16 +139,16 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                     with service.app.app_context():
                         record(db.session.connection(), *events)
                         db.session.commit()
-                    beside.append(send(testbed, service, sizes.letters))
+                    with_calls.append(send(testbed, service, sizes.letters))
                     remaining.append(count_waiting(service))
-            ratio = statistics.median(beside) / statistics.median(alone)
+            ratio = statistics.median(with_calls) / statistics.median(alone)
             yield Row(
                 f"letters of a mailing while {CALLS:,} calls of webhooks wait, {database}",
                 f"{ratio:.2f} x",
                 "0.9 x",
                 "",
                 ratio >= 0.9,
-                {"alone": alone, "beside": beside, "calls_left": remaining},
+                {"alone": alone, "beside": with_calls, "calls_left": remaining},
             )
 
 

@@ -1,8 +1,8 @@
-"""Account for events after the backup was made, which the restored database does not contain.
+"""Handle events after the backup, which the restored database does not contain.
 
-After the backup, letters may have been sent, and people may have signed out, changed
-their passwords or unsubscribed. To avoid sending a letter twice, every mailing waits for its owner,
-unfinished deliveries become unknown, and all users are signed out.
+Letters may have been sent since, and people may have signed out, changed their passwords or unsubscribed. To
+avoid sending a letter twice, every mailing waits for its owner, unfinished deliveries become unknown, and all
+users are signed out.
 """
 
 from dataclasses import dataclass

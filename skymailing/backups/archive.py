@@ -18,14 +18,14 @@ from skymailing.web.picture_files import article_directory, letter_directory, pa
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
-# Folders in the archive, mapped to the directories they are copied from: article images and message images.
+# Folders in the archive, mapped to the directories that they are copied from: article and message images.
 IMAGES = {"media/": article_directory, "letter-pictures/": letter_directory}
 PART = ".part"  # suffix of an incomplete file
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The description of a backup, which contains no changes made after `made_at`."""
+    """The description of a backup, which contains no changes after `made_at`."""
 
     format: int
     made_at: datetime

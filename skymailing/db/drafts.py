@@ -1,4 +1,4 @@
-"""What saving drafts of messages and of articles has in common: two windows never overwrite each other."""
+"""Shared functions for drafts of messages and of articles, so that two windows never overwrite each other."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from skymailing.extensions import db
 
 
 def restore_unless_taken(draft: Any) -> bool:
-    """Restore a discarded draft; return False if another one has taken its place."""
+    """Restore a discarded draft; return False if another draft has taken its place."""
     try:
         with db.session.begin_nested():
             draft.discarded_at = None

@@ -29,8 +29,8 @@ from skymailing.extensions import db
 
 logger = logging.getLogger(__name__)
 
-# The largest key in an Integer and in a BigInteger column. For a larger number, a database raises an
-# error instead of finding no row.
+# The largest key in an Integer and in a BigInteger column. For a larger number, a database raises an error
+# instead of returning no row.
 LARGEST_ID = 2**31 - 1
 LARGEST_BIG_ID = 2**63 - 1
 # The write-ahead log of SQLite, which grows with a large transaction, is cut to this size afterwards.
@@ -48,7 +48,8 @@ def configure_database(app: Flask) -> None:
         engine = db.engine
     if engine.dialect.name == "sqlite":
         make_sqlite_safe(engine)
-    app.teardown_appcontext(end_session)  # runs before Flask-SQLAlchemy's own, which then has nothing to do
+    # Runs before Flask-SQLAlchemy's own function, which then has nothing to do.
+    app.teardown_appcontext(end_session)
 
 
 def end_session(_error: BaseException | None) -> None:
@@ -61,12 +62,11 @@ def end_session(_error: BaseException | None) -> None:
 
 
 def make_sqlite_safe(engine: Engine) -> None:
-    """Let several processes share the file: readers never wait, writers queue, no update is lost.
+    """Let several processes share the file: readers never wait, writers take turns, no update is lost.
 
-    By default, the driver begins a transaction late, and a process that reads first and writes later
-    loses updates. Here a transaction that may write takes the write lock at its start (BEGIN IMMEDIATE),
-    waiting for it if needed. The transaction of a read request takes no lock, nor does that of a view
-    with `starts_reading`.
+    By default, the driver begins a transaction late, and a process that reads first and writes later loses
+    updates. Here a transaction that may write takes the write lock at its start (BEGIN IMMEDIATE), waiting
+    for it if needed. Transactions of read requests and of views with `starts_reading` take no lock.
     """
     engine.dialect.statement_compiler = HintCompiler
 
@@ -110,7 +110,7 @@ def starts_reading(view: V) -> V:
 
 
 def start_writing() -> None:
-    """End the transaction that only read; the next one may write. Objects are read again when used."""
+    """End the read-only transaction; the next one may write. Objects are read again when they are used."""
     db.session.rollback()
     g.may_write = True
 

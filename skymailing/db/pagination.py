@@ -1,7 +1,7 @@
-"""Keyset pagination: page 20,000 of a list costs as much as the first.
+"""Keyset pagination: page 20,000 of a list takes as long as the first page.
 
-A cursor names the row where a page begins or ends, not a number of rows to skip. So rows that are
-added or deleted between two requests do not make other rows appear twice or disappear.
+A cursor identifies the row where a page begins or ends, not a number of rows to skip. Rows that are added or
+deleted between two requests therefore do not make other rows appear twice or disappear.
 """
 
 import base64
@@ -49,7 +49,7 @@ class Page:
         return len(self.items)
 
     def count_if_single_page(self) -> "BoundedCount | None":
-        """Return the number of the list's rows if this is the only page, otherwise None."""
+        """Return the number of rows in the list if this is the only page, otherwise None."""
         is_only = self.next_cursor is None and self.previous_cursor is None
         return BoundedCount(len(self), is_exact=True) if is_only else None
 
@@ -64,7 +64,7 @@ class Page:
         shown: list[int | None] = []
         for before, number in zip([0, *numbers], numbers, strict=False):
             if number - before == 2:
-                shown.append(number - 1)  # instead of a gap for a single page
+                shown.append(number - 1)  # no gap for a single page
             elif number - before > 2:
                 shown.append(None)
             shown.append(number)
@@ -90,7 +90,7 @@ def paginate(
     skipped = (number - 1) * per_page if position is None and 1 < number <= LAST_NUMBER else 0
     rows = fetch_rows(statement.offset(skipped) if skipped else statement, order, position, per_page + 1)
     if (position or skipped) and (not rows or (position and position.is_backward and len(rows) <= per_page)):
-        # No rows are left there, or the previous page would be short: show a full first page.
+        # There are no rows, or the previous page would be incomplete: show a full first page.
         position, skipped = None, 0
         rows = fetch_rows(statement, order, None, per_page + 1)
     has_more = len(rows) > per_page
@@ -138,7 +138,7 @@ def is_beyond(columns: list[Column], directions: list[bool], values: list[Any]) 
 
 
 def unwrap(rows: list[Any], statement: Select[Any]) -> list[Any]:
-    """Return the entities of rows, if the statement selects only one in each."""
+    """Return the entities of rows if the statement selects only one entity per row."""
     return [row[0] for row in rows] if len(statement.column_descriptions) == 1 else rows
 
 

@@ -1,4 +1,4 @@
-"""Wait for a database that is unavailable, where giving up would lose delivery results."""
+"""Retry while the database is unavailable, where giving up would lose delivery results."""
 
 import logging
 import time

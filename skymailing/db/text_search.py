@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, func, or_
 from skymailing.extensions import db
 
 SPECIAL = "*?["  # in a GLOB pattern
-MAX_COMPARED_ONE_BY_ONE = 4  # values for which comparing with each is faster than calling Python
+MAX_COMPARED_ONE_BY_ONE = 4  # up to this many values, comparing with each is faster than calling Python
 
 
 def equals_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
@@ -52,8 +52,8 @@ def escape_like(text: str) -> str:
 def make_glob_pattern(text: str) -> str:
     """Return a pattern for SQLite's GLOB that matches `text` in upper and lower case.
 
-    SQLite's LIKE and lower() know the case of ASCII letters only, and calling Python for each row takes
-    ten times longer.
+    SQLite's LIKE and lower() only handle the case of ASCII letters, and calling Python for each row takes ten
+    times longer.
     """
     return "".join(map(_match_char, text))
 

@@ -1,4 +1,4 @@
-"""Stop statements that take too long for a page. Each database has its own way to do that."""
+"""Stop statements that take too long for a page; each database has its own mechanism."""
 
 import time
 from collections.abc import Iterator

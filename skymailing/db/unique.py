@@ -1,4 +1,4 @@
-"""Add rows that a unique key may refuse: another request can be faster after any check."""
+"""Add rows that may violate a unique key: after any check, another request can still be faster."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from skymailing.extensions import db
 
 
 def add_unless_taken(row: Any) -> bool:
-    """Add a row; return False if its unique key is taken, after which the transaction can still be used."""
+    """Add a row; return False if its unique key is taken. The transaction remains usable."""
     try:
         with db.session.begin_nested():
             db.session.add(row)

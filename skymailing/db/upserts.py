@@ -27,7 +27,7 @@ class Upsert:
     def execute(
         self, connection: Connection, rows: Sequence[Mapping[str, object]], **parameters: object
     ) -> CursorResult[Any]:
-        """Insert rows with the same columns; only a single row can return something.
+        """Insert rows with the same columns; values are returned only for a single row.
 
         `parameters` are the values of the statement's `bindparam`s.
         """

@@ -1,4 +1,4 @@
-"""Hold the letters that a worker claims in one transaction, and record their results."""
+"""The letters that a worker claims in one transaction, and their results."""
 
 import time
 from dataclasses import dataclass, field
@@ -25,11 +25,11 @@ class Batch:
 
     token: str
     claimed: list[Claimed]
-    # When we last checked that the letters may be sent (monotonic clock). Taken before the claim's COMMIT,
-    # because its response may be delayed.
+    # When we last checked that the letters may be sent (monotonic clock). It is set before the claim is
+    # committed, because the response to COMMIT may be delayed.
     checked_at: float
     results: list[Result] = field(default_factory=list)
-    # The reason why further letters of the mailing would fail, too, and the server's reply.
+    # The reason why further letters of the mailing would also fail, and the server's reply.
     pause: tuple[StateReason, str] | None = None
 
     def list_untried(self) -> list[Claimed]:

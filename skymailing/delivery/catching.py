@@ -1,6 +1,6 @@
 """Catch letters added with test keys: workers render and store them instead of sending them.
 
-Like other letters, they are claimed and recorded in the ledger, with an attempt each. If a worker dies, its
+Like other letters, they are claimed and recorded in the ledger, each with an attempt. If a worker dies, its
 letters return to pending and are caught again, which replaces the stored ones.
 """
 

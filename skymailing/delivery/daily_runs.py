@@ -1,4 +1,4 @@
-"""The days of daily runs, to which letters are added: transactional letters, and those of sequences."""
+"""The days of daily runs, to which transactional letters and letters of sequences are added."""
 
 from datetime import datetime, timedelta
 

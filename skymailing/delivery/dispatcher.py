@@ -47,7 +47,8 @@ class Dispatcher:
         self.sender = sender  # for every envelope, and for letters without their own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
+        # Identifies this worker among those that share the sessions of a mail server.
+        self.holder = uuid4().hex
         self.lanes = Lanes(limits, self.holder)
         self._templates: dict[tuple[UUID, int], LetterTemplate] = {}
         self._letter_templates = TemplateCache()
@@ -56,7 +57,8 @@ class Dispatcher:
         config = current_app.config
         per_mailing = config["MAIL_RATE_PER_MAILING"]
         self._rates = RateLimits(config["MAIL_RATE"], per_mailing, config["MAIL_RATE_PER_DOMAIN"])
-        # If owners' servers shared the installation's rates, their owners would slow down the other owners.
+        # If owners' servers counted against the installation's rates, their owners would slow down other
+        # owners.
         self._own_rates = RateLimits(None, per_mailing, None)
         self._no_rates = RateLimits(None, None, None)  # for letters that are caught instead of sent
         self.account_rates = RateLimits(config["MAIL_RATE"], None, None)
@@ -95,7 +97,8 @@ class Dispatcher:
     ) -> Callable[[int | None], LetterTemplate]:
         """Return a function that finds the content of a transactional letter, compiled at first use.
 
-        Contents with files are loaded one by one, because those of a window may have gigabytes.
+        Contents with files are loaded one by one, because the files of a whole window may be gigabytes in
+        size.
         """
         if run.file_bytes:
             return lambda id: self._find_letter_templates(run, {id})[id]
@@ -182,7 +185,7 @@ class Dispatcher:
 
 
 def _track(run: OpenRun, variant: int) -> Tracking | None:
-    """Return what is tracked in the letters of a run or variant; None if nothing is."""
+    """Return the tracking in the letters of a run or variant; None without tracking."""
     has_image = run.track_opens != OpenTracking.OFF
     if not run.track_clicks and not has_image:
         return None

@@ -68,7 +68,7 @@ def find_runs(
 
     With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose mail
     server accepts letters; without it, only those of mailings, whose number is limited. While a test is
-    undecided, only the letters of its sample count; in a run at local time, only those whose time has come.
+    undecided, only the letters of its sample count; in a run at local time, only letters that are due.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -112,8 +112,8 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
 
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    may_use_ours = Run.server_id.is_not(None) | owner_pauses.has_route(list_configured(), now)
-    may_send_letters = letters.has_room(now) & may_use_ours & servers.may_be_used(now)
+    may_use_route = Run.server_id.is_not(None) | owner_pauses.has_route(list_configured(), now)
+    may_send_letters = letters.has_room(now) & may_use_route & servers.may_be_used(now)
     return (Mailing.kind.in_(CAUGHT_KINDS) | may_send_letters,)
 
 

@@ -16,7 +16,7 @@ from skymailing.models import Mailing, MailingState, Periodicity, Run, RunState,
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
 # The columns that `is_open` reads.
 RUN_HOURS = (*HOURS, Run.is_local_time)
-# How much earlier than the owner's time a client's can be: from UTC-12 to UTC+14, and a clock change.
+# How far a client's local time can be ahead of the owner's: from UTC-12 to UTC+14, plus a clock change.
 LEAD = timedelta(hours=27)
 
 
@@ -39,7 +39,7 @@ def can_be_extended() -> ColumnElement[bool]:
 
 
 def may_start(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the mailing's next run is due, or that its clients' times may have come."""
+    """Return the condition that the mailing's next run is due, or may be due in its clients' time zones."""
     is_checked = func.coalesce(Mailing.zones_checked_until <= now, true())
     is_early = Mailing.is_local_time & is_checked
     is_due = (Mailing.next_run_at <= now + LEAD) & ((Mailing.next_run_at <= now) | is_early)

@@ -82,7 +82,7 @@ class WorkerJournal:
             logger.warning("the journal cannot be written: %s", error)
 
     def read_lease(self) -> "Lease | None":
-        """Return what the journal contains about the current lease."""
+        """Return the journal's entries about the current lease."""
         return _read(self.path).lease
 
     def clear(self) -> None:

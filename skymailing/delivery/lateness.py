@@ -31,7 +31,7 @@ WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
 
 def find_late(hours: SendingHours, now: datetime) -> datetime:
-    """Return the time before which letters that were due are late: they could have been sent a day ago.
+    """Return the time limit for late letters: those due before it could have been sent a day ago.
 
     Hours in which nothing may be sent do not count.
     """
@@ -42,7 +42,7 @@ def find_late(hours: SendingHours, now: datetime) -> datetime:
 
 
 def may_skip(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for runs whose letters are skipped if `is_late` says so.
+    """Return the condition for runs whose letters are skipped if `is_late` is true for them.
 
     While a sequence cannot send, its letters wait, so that its owner can choose to send them before resuming
     it.

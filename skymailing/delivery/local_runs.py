@@ -34,14 +34,14 @@ from skymailing.models import (
 CHECK_INTERVAL = timedelta(minutes=10)
 MAX_POSTPONED = 10_000  # letters per claim, so that other writers do not wait long
 
-# Exactly as in the index: with a parameter, the databases would not use it.
+# The same text as in the index: with a parameter, the databases would not use it.
 IS_PENDING: ColumnElement[bool] = (Delivery.state == literal_column("'pending'")) & (
     Delivery.not_before.is_not(None)
 )
 
 
 def is_due(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a pending letter's local time has come."""
+    """Return the condition that a pending letter is due at its client's local time."""
     return IS_PENDING & (Delivery.not_before <= now)
 
 
@@ -60,7 +60,7 @@ def list_zones(connection: Connection, owner_id: int) -> list[str]:
 
 
 def begin(session: Session, run: Run, mailing: Mailing, now: datetime) -> Any:
-    """Let a new run send at local time if its mailing does; return when its letters are due, or None."""
+    """Make a new run send at local time if its mailing does; return when its letters are due, or None."""
     if not mailing.is_local_time or mailing.is_caught:
         return None
     run.is_local_time, run.state = True, RunState.LOCAL
@@ -68,7 +68,7 @@ def begin(session: Session, run: Run, mailing: Mailing, now: datetime) -> Any:
 
 
 def waits_for_zones(mailing_id: int, now: datetime) -> bool:
-    """Return whether a mailing at local time is due later, and store until when that is certain."""
+    """Return whether a mailing at local time is due later, and store when to check again."""
     with Session(db.engine) as session, session.begin():
         statement = select(Mailing).join(User).where(Mailing.id == mailing_id, Mailing.is_local_time)
         mailing = session.scalar(statement.with_for_update(of=Mailing))
@@ -100,13 +100,13 @@ def _find_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
 
 
 def choose_times(session: Session, mailing: Mailing, occurrence: datetime, now: datetime) -> Any:
-    """Return the expression of `Delivery.not_before` for a mailing's clients."""
+    """Return the SQL expression for `Delivery.not_before` of a mailing's clients."""
     zones = list_zones(session.connection(), mailing.owner_id)
     return make_times(find_due_times(LocalStart.of(mailing, occurrence), zones, now))
 
 
 def make_times(times: Mapping[str, datetime]) -> Any:
-    """Return the expression of the times by the clients' zones; "" is for other zones."""
+    """Return the SQL expression for the time by the client's zone; "" stands for all other zones."""
     column_type = Delivery.not_before.type
     moments = {name: literal(at, column_type) for name, at in times.items()}
     default = moments.pop("")
@@ -116,7 +116,7 @@ def make_times(times: Mapping[str, datetime]) -> Any:
 def postpone_closed(
     connection: Connection, rows: Sequence[Any], hours: SendingHours, now: datetime
 ) -> list[Any]:
-    """Let letters to zones outside their sending hours wait for the next opening; return the others."""
+    """Postpone letters to zones outside their sending hours to the next opening; return the others."""
     if not hours.is_limited:
         return list(rows)
     openings: dict[str, datetime | None] = {}

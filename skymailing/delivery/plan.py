@@ -69,7 +69,7 @@ def _start_run(mailing_id: int, bodies: NewBodies, now: datetime) -> int | None:
         if mailing.next_run_at is None or not local_runs.may_plan(session, mailing, now):
             return None
         if not due.has_room(mailing.owner_id, now):
-            return None  # starts as soon as one of its owner's runs has no letters to send
+            return None  # it starts as soon as one of its owner's runs has no letters to send
         late_after = timedelta(minutes=engine_settings().late_minutes)
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
@@ -178,12 +178,11 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
 def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
     """Return the occurrence to which a run starting now belongs: the latest if several were missed.
 
-    If that occurrence has had its run, or none is due yet, a person has requested this start, which is an
-    occurrence of its own.
+    If it already has a run, or none is due yet, a person requested this start: it is a separate occurrence.
     """
     assert mailing.next_run_at is not None
     if mailing.next_run_at > now:
-        return mailing.next_run_at  # at local time, clients in the east come first
+        return mailing.next_run_at  # with local times, clients in the east are sent first
     latest = find_latest_start(mailing, now)
     had_run = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for >= latest)
     return mailing.next_run_at if latest > now or session.scalar(select(had_run)) else latest
@@ -232,7 +231,7 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
 
 
 def _close_day(session: Session, run: Run, mailing: Mailing, now: datetime) -> bool:
-    """Return whether a run for a day gets no more letters, and lock it so that none is added."""
+    """Return whether a daily run is over; if so, lock it so that no letter is added."""
     if not is_day_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
         return False
     session.refresh(run, with_for_update={"key_share": True})

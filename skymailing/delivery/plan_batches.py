@@ -1,7 +1,7 @@
 """Plan large runs in batches on SQLite, where one transaction would keep other writers waiting for seconds.
 
 The run is visible and may be sent after the first batch, and is not finished before the last. On PostgreSQL,
-a run is planned in one transaction, since that keeps no others waiting.
+a run is planned in one transaction, because that blocks no other writers.
 """
 
 import time
@@ -30,12 +30,12 @@ from skymailing.models import (
 )
 
 BATCH = 15_000  # clients: a tenth of a second on an idle machine
-# Exactly as in the index, which SQLite would not recognize otherwise.
+# The same text as in the index; otherwise SQLite would not use the index.
 IS_UNPLANNED: ColumnElement[bool] = literal_column("runs.plan_after IS NOT NULL")
 
 
 def begin(session: Session, run: Run, recipients: Recipients) -> Select[tuple[Client]]:
-    """Return the recipients whose letters are planned at once; the run notes that others are left."""
+    """Return the recipients whose letters are planned at once; record in the run if others are left."""
     is_simple = run.test_ends_at is None and not run.is_local_time and not recipients.mailing.is_caught
     if not is_simple or not is_sqlite():
         return recipients.clients
@@ -49,10 +49,10 @@ def begin(session: Session, run: Run, recipients: Recipients) -> Select[tuple[Cl
 
 
 def plan_rest(run_id: int, now: datetime) -> None:
-    """Plan the other letters of a run, and let other writers go first after each batch."""
+    """Plan the other letters of a run, and give other writers a turn after each batch."""
     start = time.monotonic()
     while _plan_batch(run_id, now):
-        # Others ask for the lock every few milliseconds at first, so this is long enough.
+        # Waiting writers retry every few milliseconds at first, so this pause is long enough.
         let_others_write((time.monotonic() - start) / 3)
         start = time.monotonic()
 
@@ -78,7 +78,7 @@ def is_unfinished(run: Run, mailing: Mailing, now: datetime) -> bool:
 
 
 def _plan_batch(run_id: int, now: datetime) -> bool:
-    """Plan a batch; return whether others are left."""
+    """Plan a batch; return whether more are left."""
     with Session(db.engine) as session, session.begin():
         run = session.get(Run, run_id, populate_existing=True)
         if run is None or run.plan_after is None or run.plan_until is None:
@@ -92,7 +92,7 @@ def _plan_batch(run_id: int, now: datetime) -> bool:
             recipients = find_recipients(mailing, run.started_at)
             if recipients.problem is not None:
                 _pause(mailing, now)
-                return False  # a sweep plans the rest once the owner has mended the audience
+                return False  # a sweep plans the rest once the owner has fixed the audience
             clients = recipients.clients.where(first, Client.id <= end)
             key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
             run.planned += deliveries.insert_deliveries(session.connection(), key, clients, now)

@@ -1,7 +1,7 @@
 """Pause an owner's mailings when too many of their letters bounce or are reported as spam.
 
-Letters, hard bounces and complaints are counted by the hour in which the letter was sent. So a check reads
-a few rows, however many letters there are, and a report that arrives days later still counts for its letter.
+Letters, hard bounces and complaints are counted by the hour in which the letter was sent. A check therefore
+reads only a few rows, and a report that arrives days later still counts for its letter.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ from skymailing.models import (
 from skymailing.quotas import counting
 from skymailing.settings.reputation import reputation_settings
 
-# The latest hours that together have this many letters are rated.
+# Only the latest hours that together have this many letters are rated.
 RATED_LETTERS = 1000
 RATED_TIME = timedelta(days=30)
 # With fewer letters, a percentage says little: one bounce in ten letters must not stop a small shop.
@@ -141,7 +141,7 @@ def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:
 
 
 def pause_if_needed(owner_id: int, now: datetime) -> None:
-    """Pause all running and scheduled mailings of the owner if too many letters bounced or were reported."""
+    """Pause the owner's active mailings if too many letters bounced or were reported as spam."""
     with reading_engine().connect() as connection:
         if not measure(connection, owner_id, now).find_excess():
             return
@@ -171,7 +171,8 @@ def check_changed(now: datetime) -> None:
         rows = connection.execute(changed.order_by(Reputation.changed_at).limit(BATCH)).all()
     for owner_id, changed_at in rows:
         pause_if_needed(owner_id, now)
-        # Cleared after the check, so that a crash repeats it; a later change is left for the next sweep.
+        # Cleared after the check, so that it is repeated after a crash; a later change is left for the next
+        # sweep.
         is_same = (Reputation.owner_id == owner_id) & (Reputation.changed_at == changed_at)
         with db.engine.begin() as connection:
             connection.execute(update(Reputation).where(is_same).values(changed_at=None))
@@ -181,7 +182,7 @@ def restart(connection: Connection, owner_id: int, now: datetime, *, is_reason_s
     """Restart the counts when the owner resumes after a pause; return False if there was no pause.
 
     An owner who has neither seen the reason nor been notified does not know of the pause, so it continues.
-    Letters of this hour that were sent before are still in its counts, so they are subtracted.
+    This hour's counts include letters that were sent before the restart, so those are subtracted.
     """
     is_paused = (Reputation.owner_id == owner_id) & Reputation.paused_at.is_not(None)
     if not is_reason_seen:

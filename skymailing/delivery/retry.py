@@ -1,4 +1,4 @@
-"""Decide what follows an attempt, and when to try again."""
+"""Decide the next state of a delivery after an attempt, and when to try again."""
 
 import re
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Policy:
     settings: EngineSettings
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
-        """Return whether a letter would be too old at `due_at` for another try; only sending hours count."""
+        """Return whether a letter would be too old at `due_at`; time outside sending hours is not counted."""
         return self.hours.measure_open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 

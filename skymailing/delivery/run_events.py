@@ -37,7 +37,7 @@ def report_finished(mailing: Mailing, now: datetime) -> None:
 
 
 def report_run(mailing: Mailing, run: Run, now: datetime) -> None:
-    """Report that all letters of a run have a result, and how many have which."""
+    """Report that all letters of a run have a result, with the number of letters for each result."""
     connection = _connection_of(mailing)
     if find_interested_owners(connection, EventType.RUN_FINISHED, {mailing.owner_id}):
         sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED_STATES]

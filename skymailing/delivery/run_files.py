@@ -42,7 +42,7 @@ def plan_files(session: Session, run: Run, mailing: Mailing) -> list[RunFile]:
 
 
 def add_files(session: Session, run: Run, files: Iterable[RunFile]) -> None:
-    """Store the files of a run, which has been stored."""
+    """Store the files of a run that has already been stored."""
     for file in files:
         file.run_id = run.id
         session.add(file)
@@ -82,5 +82,5 @@ def remove_files(session: Session, run_id: int) -> None:
 
 
 def estimate_slowest(file_bytes: int) -> timedelta:
-    """Return how much longer than other letters one with files may take."""
+    """Return how much longer a letter with files may take than one without."""
     return timedelta(seconds=file_bytes * ENCODED_RATIO / SLOWEST)

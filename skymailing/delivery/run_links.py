@@ -14,23 +14,23 @@ from skymailing.models.tracking import variant_bit
 def number_links(run_id: int, links: Sequence[PageLink], variant: int = 0) -> list[int]:
     """Return the number of each link in the letters of a variant, 0 without a test; store new links.
 
-    Workers that compile the same content store the same links. Another version may find other links in the
-    middle of a run: numbers that are in letters already keep their targets.
+    Workers that compile the same content store the same links. After an update, another version may find
+    other links in the middle of a run, but numbers that are already in letters keep their targets.
     """
     stored = _read(run_id)
     numbers = match_links(stored, links)
     last = max(stored, default=0)
     rows = []
-    for place, link in enumerate(links):
-        if numbers[place] == 0:
+    for index, link in enumerate(links):
+        if numbers[index] == 0:
             last += 1
-            numbers[place] = last
+            numbers[index] = last
             rows.append({"run_id": run_id, "number": last, "url": link.url, "label": link.label})
     if rows:
         with db.engine.begin() as connection:
             connection.execute(insert_into(RunLink).on_conflict_do_nothing(), rows)
         if _read(run_id) != _expect(stored, rows):
-            return number_links(run_id, links, variant)  # another worker stored other links first
+            return number_links(run_id, links, variant)  # another worker has stored other links first
     if variant and numbers:
         _add_variant(run_id, numbers, variant)
     return numbers
@@ -39,21 +39,27 @@ def number_links(run_id: int, links: Sequence[PageLink], variant: int = 0) -> li
 def _add_variant(run_id: int, numbers: Sequence[int], variant: int) -> None:
     """Store that the letters of a variant contain these links."""
     bit = variant_bit(variant)
-    lacks_it = (RunLink.run_id == run_id) & (RunLink.variants.bitwise_and(bit) == 0)
-    lacks_it &= RunLink.number.in_(numbers)
+    lacks_variant = (RunLink.run_id == run_id) & (RunLink.variants.bitwise_and(bit) == 0)
+    lacks_variant &= RunLink.number.in_(numbers)
     with reading_engine().connect() as connection:
-        if connection.scalar(select(RunLink.number).where(lacks_it).limit(1)) is None:
+        if connection.scalar(select(RunLink.number).where(lacks_variant).limit(1)) is None:
             return
     with db.engine.begin() as connection:
-        connection.execute(update(RunLink).where(lacks_it).values(variants=RunLink.variants.bitwise_or(bit)))
+        connection.execute(
+            update(RunLink).where(lacks_variant).values(variants=RunLink.variants.bitwise_or(bit))
+        )
 
 
 def match_links(stored: Mapping[int, str], links: Sequence[PageLink]) -> list[int]:
     """Return the stored number of each link, 0 for one that is not stored; no number is used twice."""
     free = dict(stored)
     numbers = []
-    for place, link in enumerate(links, start=1):
-        same = [place] if free.get(place) == link.url else [n for n, url in free.items() if url == link.url]
+    for position, link in enumerate(links, start=1):
+        same = (
+            [position]
+            if free.get(position) == link.url
+            else [n for n, url in free.items() if url == link.url]
+        )
         numbers.append(same[0] if same else 0)
         if same:
             del free[same[0]]

@@ -48,7 +48,7 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
                 return True
     except NoSession:  # before a claim
         raise
-    except BaseException:  # including a stop: a lease may be held, which the sweep recovers from the journal
+    except BaseException:  # including a stop: the sweep recovers a held lease from the journal
         abandon_dispatcher(dispatcher)
         raise
     return _finish(run_id, lambda: should_yield(time.monotonic() - started))
@@ -97,7 +97,7 @@ def _catch(run: OpenRun, dispatcher: Dispatcher) -> bool:
 
 
 def _send_through_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
-    """Send a window through an owner's server, unless it is slow and a worker is waiting for a slow one."""
+    """Send a window through an owner's server; not if it is slow and another worker uses a slow server."""
     with slow_servers.use(server.route, dispatcher.holder) as may_use:
         chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
         return chosen is not None and _send_through(run, chosen, dispatcher)
@@ -191,7 +191,7 @@ def _process(
     """Hand over the batch and record its results, even if this worker is stopped in between."""
     try:
         _hand_over(run, batch, dispatcher, pool, pipeline)
-    except BaseException:  # including a stop or a job timeout: what was handed over must be recorded
+    except BaseException:  # including a stop or a job timeout: results must be recorded
         batch.add_journaled(dispatcher.journal)
         batch.record(run, pool.route)
         raise

@@ -1,4 +1,4 @@
-"""Decide who a mailing's letters are from, and whether that sender may be used."""
+"""Decide which sender a mailing's letters have, and whether it may be used."""
 
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -12,7 +12,7 @@ from skymailing.models import Mailing, Sender, StateReason, User
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """A From header and the address for replies; an empty `address` means the service's."""
+    """A From header and the address for replies; an empty `address` means the service's own."""
 
     name: str
     address: str
@@ -45,7 +45,7 @@ def find_problem(sender: Sender) -> StateReason | None:
 
 
 def describe_from(owner: User, sender: Sender | None, name: str = "") -> From:
-    """Return who letters of `owner` are from; `name` replaces the sender's name."""
+    """Return the sender of letters of `owner`; `name` replaces the sender's name."""
     if sender is None:
         return From(name or owner.sender_name, "", owner.email)
     # Replies go to the sender's own address, even if a worker of an older version writes the letter.
@@ -53,5 +53,5 @@ def describe_from(owner: User, sender: Sender | None, name: str = "") -> From:
 
 
 def describe_mailing(mailing: Mailing) -> From:
-    """Return who the mailing's letters are from."""
+    """Return the sender of the mailing's letters."""
     return describe_from(mailing.owner, mailing.sender, mailing.sender_name)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def find_signer(connection: Connection, owner_id: int, address: str) -> Signer | None:
     """Return the newest published key of the address's domain, or of a parent domain.
 
-    Return None if the owner has proven no such domain, or if the mail server signs its letters, as it does
-    for the service's own address, which is empty. Raises TemplateError if SECRET_KEY has changed.
+    Return None if the owner has proven no such domain, or if the mail server signs its letters. It also signs
+    those from the service's own address, which is empty here. Raises TemplateError if SECRET_KEY has changed.
     """
     labels = address.rpartition("@")[2].lower().split(".")
     names = [".".join(labels[start:]) for start in range(len(labels) - 1)]

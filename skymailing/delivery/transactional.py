@@ -71,7 +71,7 @@ def fill_subject(letter: TransactionalLetter, formats: ValueFormats) -> str:
 
 
 class TemplateCache:
-    """A cache of the templates that a worker used last.
+    """A cache of the templates that a worker used most recently.
 
     A template belongs to a run, because it contains the run's sender.
     """
@@ -81,7 +81,7 @@ class TemplateCache:
         self._file_bytes = 0
 
     def find(self, run_id: int, content_id: int | None) -> TransactionalTemplate | None:
-        """Return a cached template, and mark it as the one used last."""
+        """Return a cached template, and mark it as the most recently used one."""
         key = run_id, content_id
         if key not in self._templates:
             return None
@@ -89,7 +89,7 @@ class TemplateCache:
         return self._templates[key]
 
     def add(self, run_id: int, content_id: int, template: TransactionalTemplate) -> None:
-        """Cache a template, and evict those that were used least recently until the limits are met."""
+        """Cache a template, and evict the least recently used ones until the limits are met."""
         self._templates[run_id, content_id] = template
         self._file_bytes += len(template.tail.content)
         while len(self._templates) > MAX_TEMPLATES or self._file_bytes > MAX_FILE_BYTES:

@@ -56,7 +56,7 @@ def copy_variants(session: Session, run: Run, mailing: Mailing, bodies: NewBodie
 
 
 def skip_empty_test(session: Session, mailing: Mailing, run: Run, now: datetime) -> None:
-    """Let all clients get variant A at once if chance has left the sample empty, as with very few clients."""
+    """Send variant A to all clients if the sample happens to be empty, as with very few clients."""
     in_sample = select(Delivery.id).where(Delivery.run_id == run.id, IN_SAMPLE).limit(1)
     if run.winner_by == WinnerBy.CLICKS and session.scalar(in_sample) is None:
         set_winner(mailing, run, 1, Decision.NO_DIFFERENCE, now)

@@ -20,7 +20,7 @@ from skymailing.web.urls import unsubscribe_url
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """Where the letters go, and what that means for them."""
+    """The route of the letters, with the return address and size limit that it implies."""
 
     route: str
     bounce_address: str  # to which the tokens of return paths are added; empty if unused

@@ -29,8 +29,8 @@ def select_caught(
 
 def find_caught(owner_id: int, letter_id: int) -> CaughtLetter | None:
     """Return one of an owner's letters."""
-    is_it = (CaughtLetter.owner_id == owner_id) & (CaughtLetter.id == letter_id)
-    return db.session.scalar(select(CaughtLetter).where(is_it))
+    is_wanted = (CaughtLetter.owner_id == owner_id) & (CaughtLetter.id == letter_id)
+    return db.session.scalar(select(CaughtLetter).where(is_wanted))
 
 
 def parse(letter: CaughtLetter) -> EmailMessage:

@@ -23,7 +23,7 @@ from skymailing.letters.needs import Path, find_missing, find_needed
 from skymailing.models import LetterContent
 
 MAX_MISSING = 100  # places in one error
-CONTENTS_KEPT = 64  # compiled, per process
+CONTENTS_KEPT = 64  # compiled contents per process
 USED_PRECISION = timedelta(hours=1)
 
 
@@ -52,7 +52,7 @@ class CheckedContent:
 
 
 class CheckedContents:
-    """The contents that were used last, since parsing takes most of the time of a request."""
+    """A cache of the contents used most recently, because parsing takes most of the time of a request."""
 
     def __init__(self) -> None:
         self._contents: OrderedDict[str, CheckedContent] = OrderedDict()
@@ -86,7 +86,7 @@ def check_content(content: Content, digest: str, formats: ValueFormats) -> Check
 
 
 def digest_of(content: Content) -> str:
-    """Return what is the same for equal contents only."""
+    """Return a digest that is the same only for equal contents."""
     parts = (content.subject, content.format.value, content.language, content.body)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -13,7 +13,7 @@ from skymailing.models import LetterFile, MessageFile
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of a letter; without `content`, it is stored already."""
+    """A file of a letter; without `content`, it is already stored."""
 
     name: str
     content_type: str
@@ -35,7 +35,7 @@ class Attachment:
 
 
 def digest_with_files(digest: str, files: Sequence[Attachment]) -> str:
-    """Return what is the same for equal contents with equal files only."""
+    """Return a digest that is the same only for equal contents with equal files."""
     if not files:
         return digest
     parts = [digest, *(part for file in files for part in (file.digest, file.name, file.content_type))]

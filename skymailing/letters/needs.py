@@ -1,4 +1,4 @@
-"""Find the values that a transactional letter needs, also those of each element of a list."""
+"""Find the values that a transactional letter needs, including those of each element of a list."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from skymailing.messages.letter_insight import MAX_EXAMINED, STATEMENT, find_var
 Path = tuple[str, ...]
 EACH = "[]"  # in a path: every element of a list
 MAX_PLACES = 100_000  # a letter that uses more does not render: see MAX_WORK of `rendering.liquid`
-LIST = "[*]"  # at the end of a path: the list over which a loop goes
+LIST = "[*]"  # at the end of a path: a list that a loop iterates over
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Block:
     word: str
     guards: set[Path] = field(default_factory=set)
     variable: str = ""  # of a loop
-    elements: Path | None = None  # what the variable means; None: unknown
+    elements: Path | None = None  # the path that the variable stands for; None: unknown
     listed: Path | None = None  # the list that the loop needs
 
 
@@ -49,7 +49,7 @@ class Finder:
         elif word == "elsif" and self.blocks:
             self.blocks[-1].guards |= self.resolve(f"{{% if {rest} %}}{{% endif %}}")
         elif word == "else" and self.blocks:
-            self.blocks[-1].listed = None  # what is shown without elements
+            self.blocks[-1].listed = None  # the template handles an empty list
         elif word in ("endif", "endunless", "endcase", "endfor") and self.blocks:
             block = self.blocks.pop()
             if block.listed is not None:
@@ -63,7 +63,7 @@ class Finder:
             (path,) = found
             is_guarded = any(guard[: len(path)] == path for guard in self.guards)
             block.listed = None if is_guarded else path
-            # Elements that the loop leaves out may lack values.
+            # Elements that the loop omits may lack values.
             is_whole = "limit" not in text and "offset" not in text
             block.elements = (*path, EACH) if is_whole else None
         self.blocks.append(block)
@@ -113,7 +113,7 @@ def find_missing(needed: Iterable[Path], values: Mapping[str, object]) -> Iterat
 
 
 def expand(path: Path, values: Mapping[str, object]) -> Iterator[Path]:
-    """Yield a path for each element of its lists; none for a list that is missing, which is needed itself."""
+    """Yield a path for each element of its lists; nothing for a missing list, which is itself needed."""
     if EACH not in path:
         yield path
         return

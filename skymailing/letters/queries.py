@@ -61,7 +61,7 @@ def search_letters(
 
 
 def list_stopped(owner_id: int) -> list[Mailing]:
-    """Return what holds letters that are not sent now, because of a pause or a manager."""
+    """Return the mailings whose letters are not sent now, because of a pause or a manager."""
     is_stopped = (Mailing.state == MailingState.PAUSED) | Mailing.disabled_at.is_not(None)
     is_active = Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED))
     statement = select(Mailing).where(Mailing.owner_id == owner_id, is_active, is_stopped)
@@ -72,8 +72,8 @@ def list_stopped(owner_id: int) -> list[Mailing]:
 def find_letter(owner_id: int, delivery_id: int) -> TransactionalLetter | None:
     """Return one of the owner's letters, sent or caught."""
     letter = TransactionalLetter
-    is_it = (letter.owner_id == owner_id) & (letter.delivery_id == delivery_id)
-    return db.session.scalar(_with_delivery().where(is_it))
+    is_wanted = (letter.owner_id == owner_id) & (letter.delivery_id == delivery_id)
+    return db.session.scalar(_with_delivery().where(is_wanted))
 
 
 def find_suppression_reason(letter: TransactionalLetter) -> SuppressionReason | None:

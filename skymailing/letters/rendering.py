@@ -1,4 +1,4 @@
-"""Render transactional letters again, as their recipients got them."""
+"""Render transactional letters again, as their recipients received them."""
 
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient, Rendered
 from skymailing.delivery.rendering.transactional import make_content, make_letter_values

@@ -1,4 +1,4 @@
-"""Add transactional letters. Each is a delivery of the run that its sender has for the day."""
+"""Add transactional letters. Each is a delivery in its sender's run of the day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from skymailing.models import (
 from skymailing.quotas import letters as letter_limits
 from skymailing.quotas.checks import LimitReached
 
-# Letters have no time window; a run has a day.
+# Transactional letters have no time window; their runs last a day.
 NEVER = datetime(2999, 1, 1, tzinfo=UTC)
 MAX_CAUGHT_LETTERS = 1000  # of test keys, per day and sender
 
@@ -68,8 +68,8 @@ def add_letter(
 ) -> TransactionalLetter:
     """Add a letter to the ledger; raises LetterError or LimitReached.
 
-    With `is_caught`, it is from a test key: a worker keeps it instead of sending it. The caller commits, and
-    then gives the hint.
+    With `is_caught`, the letter is from a test key: a worker stores it instead of sending it. The caller
+    commits, and then sends the hint.
     """
     if not is_caught and (reached := letter_limits.find_reached(owner, now)):
         raise LimitReached("letter_limit", reached.limit.count)
@@ -112,7 +112,7 @@ def _add_delivery(run: RunKey, letter: NewLetter, state: DeliveryState, now: dat
 
 
 def _first_state(owner_id: int, email_key: str) -> DeliveryState:
-    """Return whether an address gets letters: not after a bounce or a complaint, but after opting out."""
+    """Return the first state: suppressed after a bounce or a complaint, but pending after an opt-out."""
     of_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
     is_suppressed = db.session.scalar(select(exists().where(of_address, holds_letters())))
     return DeliveryState.SUPPRESSED if is_suppressed else DeliveryState.PENDING
@@ -121,7 +121,7 @@ def _first_state(owner_id: int, email_key: str) -> DeliveryState:
 def find_letter_mailing(
     owner_id: int, sender_id: int | None, kind: MailingKind = MailingKind.TRANSACTIONAL
 ) -> Mailing | None:
-    """Return what holds the owner's letters from a sender, without a sender from the service's address."""
+    """Return the mailing of the owner's letters from a sender; None is the service's own address."""
     of_sender = Mailing.sender_id.is_(None) if sender_id is None else Mailing.sender_id == sender_id
     is_active = Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED))
     statement = select(Mailing).where(
@@ -131,7 +131,7 @@ def find_letter_mailing(
 
 
 def _find_mailing(owner: User, sender: Sender | None, kind: MailingKind, now: datetime) -> Mailing:
-    """Return what holds the letters from a sender, added if needed; raises LetterError."""
+    """Return the mailing of letters from a sender, and add it if it is missing; raises LetterError."""
     sender_id = sender.id if sender else None
     mailing = find_letter_mailing(owner.id, sender_id, kind)
     if mailing is None:
@@ -147,7 +147,7 @@ def _find_mailing(owner: User, sender: Sender | None, kind: MailingKind, now: da
             "starts_at": now,
             "ends_at": NEVER,
         }
-        # Another request may be adding the same.
+        # Another request may be adding the same mailing.
         db.session.execute(insert_into(Mailing).values(values).on_conflict_do_nothing())
         mailing = find_letter_mailing(owner.id, sender_id, kind)
         assert mailing is not None
@@ -158,11 +158,11 @@ def _find_mailing(owner: User, sender: Sender | None, kind: MailingKind, now: da
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What the letters of a run have in common."""
+    """The properties that all letters of a run share."""
 
     source: From
     server_id: int | None
-    file_bytes: int  # how large their files may be; 0 for letters without files
+    file_bytes: int  # the total size of a letter's files; 0 without files
 
 
 def _join_run(mailing: Mailing, owner: User, letter: NewLetter, now: datetime) -> RunKey:
@@ -177,7 +177,7 @@ def _join_run(mailing: Mailing, owner: User, letter: NewLetter, now: datetime) -
             continue
         if mailing.is_caught and run.planned >= MAX_CAUGHT_LETTERS:
             raise LimitReached("letter_limit", MAX_CAUGHT_LETTERS)
-        # Locks the run: the sweep waits, and does not close it before this letter can be seen.
+        # This locks the run, so that the sweep does not close it before this letter is visible.
         more = update(Run).where(Run.id == run.id, Run.state.in_(LETTER_RUN_STATES))
         more = more.values(planned=Run.planned + 1)
         if db.session.execute(more.returning(Run.id), execution_options=UNSYNCHRONIZED).scalar() is not None:
@@ -188,18 +188,18 @@ UNSYNCHRONIZED = {"synchronize_session": False}
 
 
 def _find_run(mailing_id: int, shared: _Shared, now: datetime) -> Any:
-    """Return today's run of letters that have this sender, and files or none."""
+    """Return today's run for letters from this sender, with files or without."""
     source, server_id = shared.source, shared.server_id
     is_same_server = Run.server_id.is_(None) if server_id is None else Run.server_id == server_id
     same_source = (Run.sender_name == source.name) & (Run.sender_address == source.address)
-    takes_files = Run.file_bytes >= shared.file_bytes if shared.file_bytes else Run.file_bytes == 0
+    accepts_files = Run.file_bytes >= shared.file_bytes if shared.file_bytes else Run.file_bytes == 0
     statement = select(Run.id, Run.started_at, Run.planned).where(
         Run.mailing_id == mailing_id,
         may_get_letters(now),
         same_source,
         Run.reply_to == source.reply_to,
         is_same_server,
-        takes_files,
+        accepts_files,
     )
     return db.session.execute(statement.order_by(Run.id.desc()).limit(1)).one_or_none()
 
@@ -207,8 +207,8 @@ def _find_run(mailing_id: int, shared: _Shared, now: datetime) -> Any:
 def _add_run(mailing: Mailing, shared: _Shared, now: datetime) -> None:
     """Add today's run, unless another request is adding it.
 
-    It is the day's first, or the sender has changed, and the letters before keep the sender that they had.
-    Letters with files have a run of their own, because their leases are longer.
+    The day has no run yet, or the sender has changed; earlier letters keep their sender. Letters with files
+    have separate runs, because their leases are longer.
     """
     source, state = shared.source, RunState.TRANSACTIONAL
     if mailing.is_caught:

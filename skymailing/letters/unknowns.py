@@ -31,14 +31,14 @@ def count_waiting(owner_id: int) -> int:
 
 
 def count_resendable(owner_id: int, now: datetime) -> int:
-    """Return how many of these can be sent again: those whose day ended not too long ago."""
+    """Return how many of these letters are not too old to be sent again."""
     in_time = select(Run.id).where(_may_be_resent(owner_id, now)).join(Mailing)
     statement = select(func.count()).select_from(Delivery).where(Delivery.run_id.in_(in_time), WAITS)
     return db.session.scalar(statement) or 0
 
 
 def resend(owner_id: int, now: datetime) -> tuple[int, list[int]]:
-    """Send the letters again; return how many, and the IDs of what holds them.
+    """Send the letters again; return how many, and the IDs of their mailings.
 
     A recipient may get the letter twice, with the same Message-ID. Raises MailingError if a manager has
     stopped the letters.

@@ -1,4 +1,4 @@
-"""The pages on which owners see the results of the letters that their programs send."""
+"""The pages that show owners the results of the letters that their programs send."""
 
 from functools import partial
 
@@ -57,7 +57,7 @@ def index() -> ResponseReturnValue:
 @login_required
 @takes_turns
 def show(letter_id: int) -> ResponseReturnValue:
-    """Show a letter as its recipient got it, with its attempts."""
+    """Show a letter as its recipient received it, with its attempts."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
     return render_template(
         "letters/show.html",
@@ -73,7 +73,7 @@ def show(letter_id: int) -> ResponseReturnValue:
 @login_required
 @takes_turns
 def show_html(letter_id: int) -> ResponseReturnValue:
-    """Serve only the letter, which the page shows in a frame."""
+    """Serve the letter alone, for the frame in the page."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
     rendered = try_to_render(letter) or abort(404)
     if not rendered.html:
@@ -82,7 +82,7 @@ def show_html(letter_id: int) -> ResponseReturnValue:
 
 
 def try_to_render(letter: TransactionalLetter) -> Rendered | None:
-    """Return the letter; None if it can no longer be rendered, for example with its owner's new settings."""
+    """Return the letter; None if it can no longer be rendered, for example after a change of settings."""
     try:
         return render_letter(letter, ValueFormats.of(current_user))
     except TemplateError:

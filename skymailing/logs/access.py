@@ -28,7 +28,7 @@ Environment = dict[str, Any]
 
 
 def configure(app: Flask) -> None:
-    """Put the access log around every other WSGI layer; call this last."""
+    """Wrap the access log around all other WSGI layers; call this last."""
     app.wsgi_app = AccessLog(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way
     app.after_request(record_route)
 
@@ -37,7 +37,7 @@ def record_route(response: Response) -> Response:
     """Record the route, and the user if the view has loaded one, for the log line."""
     rule = request.url_rule
     ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, int)}
-    # After a commit, reading the user's attributes would need the database, which may be gone by now.
+    # After a commit, reading the user's attributes would need the database, which may be unavailable by now.
     user = inspect(g.get("_login_user"), raiseerr=False)
     if user is not None and user.identity:
         ids["user_id"] = user.identity[0]

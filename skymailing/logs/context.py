@@ -1,4 +1,4 @@
-"""Hold the fields in every log line of a request or job, such as the IDs of the job and its run."""
+"""Keep the fields for every log line of a request or job, such as the IDs of the job and its run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

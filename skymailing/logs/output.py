@@ -1,7 +1,7 @@
 """Log formats: JSON for programs in production, text for people in development.
 
-Every message stays on one line. Line breaks and control characters are escaped, so that no one can
-forge a log line through a header or an address.
+Every message stays on one line. Line breaks and control characters are escaped, so that no one can forge a
+log line with a header or an address.
 """
 
 import json
@@ -68,7 +68,7 @@ class JsonFormatter(Formatter):
 
 
 class TextFormatter(Formatter):
-    """Time, level, logger and message; the lines of a traceback follow, each behind a bar."""
+    """Time, level, logger and message; the lines of a traceback follow, each after a vertical bar."""
 
     def render(self, record: logging.LogRecord, message: str, trace: str) -> str:
         known = context.fields()
@@ -84,7 +84,7 @@ class TextFormatter(Formatter):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # a library's mistake must not lose the line
+    except (TypeError, ValueError):  # an error in a library's log call must not lose the line
         return f"{record.msg} {record.args}"
 
 

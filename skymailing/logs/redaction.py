@@ -21,7 +21,7 @@ LINKS = (
 )
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED_SECRETS = (
-    # Bounded: on text made of such words, an unlimited repetition would take hours.
+    # Limited, because an unlimited repetition would take hours on a text made of such words.
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )

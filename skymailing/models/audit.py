@@ -1,4 +1,4 @@
-"""Models for the audit log: who did what to whom, when, from where and why."""
+"""Models for the audit log of important actions."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -139,7 +139,7 @@ class AuditEntry(Model):
 
 
 class AuditPermit(Model):
-    """A row that lets its own transaction change entries: the triggers allow changes while they see it."""
+    """A row that lets its own transaction change entries: the triggers allow changes while it is visible."""
 
     __tablename__ = "audit_permits"
 

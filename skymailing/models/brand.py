@@ -1,4 +1,4 @@
-"""Model for how an owner appears on public pages."""
+"""Model for an owner's appearance on public pages."""
 
 from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -12,7 +12,7 @@ LINKS_MAX_LENGTH = 4_000
 
 
 class Brand(Timestamps, Model):
-    """How an owner appears on public pages and in letters made of blocks; at most one per owner."""
+    """An owner's appearance on public pages and in letters made of blocks; at most one per owner."""
 
     __tablename__ = "brands"
 

@@ -61,7 +61,7 @@ class BulkJob(Timestamps, Model):
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
     tag: Mapped[str] = mapped_column(String(TAG_MAX_LENGTH), default="")
     state: Mapped[BulkState] = mapped_column(enum_column(BulkState, "state"), default=BulkState.PENDING)
-    # The number of clients processed so far, which an undo counts from 0 again, and their total number.
+    # The number of clients processed so far, which starts again from 0 for an undo, and their total number.
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int]
     # The number of clients that have been changed, and that an undo would restore.

@@ -79,7 +79,7 @@ class Client(Timestamps, Model):
 
 
 class ClientNote(Model):
-    """A note that the owner wrote into a client's timeline."""
+    """A note that the owner added to a client's timeline."""
 
     __tablename__ = "client_notes"
 

@@ -25,13 +25,12 @@ class ReportedCounts:
     suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
     cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
     attempts: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Sent letters that were returned, and those that were reported as spam, counted when that happened.
+    # Sent letters that were returned, and those that were reported as spam, counted at that time.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # Letters in which a person followed a link, counted when the first click was processed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Letters through which recipients unsubscribed, from the topic or from everything, counted when that
-    # happened.
+    # Letters through which recipients unsubscribed from the topic or from everything, counted at that time.
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 

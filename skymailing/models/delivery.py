@@ -57,7 +57,7 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
         },
-        # The owner or the mailing's setting decides; a late result may decide, too.
+        # The owner, the mailing's setting or a late result decides.
         DeliveryState.UNKNOWN: {DeliveryState.DEFERRED, DeliveryState.SENT, DeliveryState.FAILED},
         # The owner resends failed letters.
         DeliveryState.FAILED: {DeliveryState.PENDING},
@@ -108,7 +108,7 @@ class Delivery(Model):
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The variant, if the delivery is in the sample of an A/B test. NULL for the rest, which get the winner.
     variant: Mapped[int | None] = mapped_column(SmallInteger)
-    # In a run at local time, when the letter may be sent at the earliest. NULL in other runs.
+    # In a run at local time, the earliest time at which the letter may be sent. NULL in other runs.
     not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()
@@ -150,7 +150,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'pending' AND variant IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND variant IS NOT NULL"),
         ),
-        # For claiming the letters whose local time has come, without reading the others.
+        # For claiming the letters that are due at local time, without reading the others.
         Index(
             "ix_deliveries_local",
             "run_id",
@@ -185,7 +185,7 @@ class Attempt(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
     # Copied from the delivery's run, so that logs need a single index. The foreign key of the delivery is
-    # enough, and checking more of them would cost PostgreSQL more than inserting the row.
+    # enough, and checking more of them would take PostgreSQL longer than inserting the row.
     run_id: Mapped[int]
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
@@ -229,7 +229,7 @@ class BreakerState(StrEnum):
 
 
 class Route(Model):
-    """What is known about a mail server, whose address and credentials are in the configuration."""
+    """What is known about a mail server. Its address and credentials are stored elsewhere."""
 
     __tablename__ = "routes"
 
@@ -260,7 +260,7 @@ class Route(Model):
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Identifies the settings with which all this was learned; if they change, it is discarded.
     settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    # When a test letter was last sent to ourselves, and what it showed; see models/probe.py.
+    # When a test letter was last sent to ourselves, and its result; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     probe: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
     # The value of MAIL_BOUNCE_ADDRESS with which a test letter has shown that letters keep a return path with
@@ -275,6 +275,6 @@ class OwnerPause(Model):
 
     route: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    until: Mapped[datetime] = mapped_column(UTCDateTime)  # then, one letter may be tried
+    until: Mapped[datetime] = mapped_column(UTCDateTime)  # after this time, one letter may be tried
     seconds: Mapped[int]  # the length of the pause; doubled whenever the letter is refused
     reply: Mapped[str] = mapped_column(String(500))

@@ -13,7 +13,7 @@ from skymailing.models.types import BigId, UTCDateTime
 class DistinctGroup(Model):
     """Clients that the owner marked as different people.
 
-    When clients are deleted, they leave the group; one that has fewer than two hides nothing.
+    Deleted clients leave the group; a group with fewer than two clients has no effect.
     """
 
     __tablename__ = "distinct_groups"

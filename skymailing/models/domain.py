@@ -44,7 +44,7 @@ class SendingDomain(Timestamps, Model):
     check_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The results by the records' purpose: `{"state": RecordState, "found": the value in DNS}`.
     findings: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
-    # When a test email was last sent from the domain to ourselves, and what it showed; see models/probe.py.
+    # When a test letter was last sent from the domain to ourselves, and its result; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     probe: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
 

@@ -74,7 +74,7 @@ class SignupForm(Timestamps, Model):
     thanks_text: Mapped[str] = mapped_column(Text, default="", server_default="")
     # The owner's page that people are redirected to after confirming, if any.
     thanks_url: Mapped[str] = mapped_column(String(URL_MAX_LENGTH), default="", server_default="")
-    # What the form asks for besides the address: {"key", "label", "is_required"}; see `signup.fields`.
+    # The form's fields in addition to the address: {"key", "label", "is_required"}; see `signup.fields`.
     fields: Mapped[list[dict[str, Any]]] = mapped_column(JsonObject, default=list)
     # Whether the form also asks for consent to count opens, and the text of that question.
     asks_tracking: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -98,7 +98,7 @@ class SignupForm(Timestamps, Model):
 
 
 class Signup(Model):
-    """A person's request to subscribe, who becomes a client by confirming the address."""
+    """A person's request to subscribe; the person becomes a client by confirming the address."""
 
     __tablename__ = "signups"
 
@@ -163,7 +163,7 @@ class FormDay(Model):
 
 
 class SignupMailbox(Model):
-    """The times of the latest three confirmation letters to a mailbox, which limit those of all forms.
+    """The times of the latest three confirmation letters to a mailbox, to limit letters of all forms to it.
 
     It is in the database, because this limit must also work without Redis. It belongs to no owner and
     contains only a hash of the address.

@@ -44,7 +44,7 @@ class TransactionalLetter(Model):
     content_id: Mapped[int] = mapped_column(ForeignKey("letter_contents.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
-    # The program's own ID for the letter, by which it can find the letter.
+    # The program's own ID for the letter, with which it can find the letter.
     reference: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     # Whether the letter was added with a test key, and is caught instead of sent. Also copied from its
@@ -68,7 +68,7 @@ class CaughtLetter(Model):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # A primary key, so that a window repeated after a crash replaces its letters.
+    # Unique, so that a window repeated after a crash replaces its letters.
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
     email: Mapped[str] = mapped_column(String(320))
     subject: Mapped[str] = mapped_column(String(998))

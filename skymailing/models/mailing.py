@@ -104,8 +104,8 @@ class Mailing(Timestamps, Model):
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.HOLD
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
-    # Whether letters are sent at each client's local time, and what happens in zones where it has passed.
-    # Sending hours then apply in local time, too. See `delivery/calendar/local_times.py`.
+    # Whether letters are sent at each client's local time, and what happens in zones where this time has
+    # passed. Sending hours then apply in local time, too. See `delivery/calendar/local_times.py`.
     is_local_time: Mapped[bool] = mapped_column(default=False, server_default=false())
     on_passed: Mapped[str] = mapped_column(String(16), default="send", server_default="send")  # OnPassed
     # No zone's time for the next run is earlier than this; NULL if that is not known.
@@ -146,8 +146,8 @@ class Mailing(Timestamps, Model):
         # The home page lists current and upcoming mailings, which are few compared to finished ones.
         Index(None, "owner_id", "state"),
         Index("ix_mailings_due", "next_run_at"),  # for the sweep, which finds due mailings
-        # At most one mailing for the transactional letters from each sender, even if two requests add one at
-        # once.
+        # At most one mailing for the transactional letters from each sender, even if two requests add one
+        # simultaneously.
         _letters_index("letters_of_sender", HOLDS_LETTERS + OF_SENDER, "owner_id", "sender_id"),
         _letters_index("letters", HOLDS_LETTERS + OF_SERVICE, "owner_id"),
         _letters_index("caught_letters_of_sender", HOLDS_CAUGHT_LETTERS + OF_SENDER, "owner_id", "sender_id"),
@@ -211,8 +211,8 @@ class Run(Model):
     # The sender's mail server; NULL for the installation's. No foreign key, because a reopened run whose
     # server was deleted must not use another one.
     server_id: Mapped[int | None]
-    # The mailing's topic. No foreign key, because a reopened run whose topic was deleted must reach no one
-    # else.
+    # The mailing's topic. No foreign key, because a reopened run whose topic was deleted must not reach other
+    # clients.
     topic_id: Mapped[int | None]
     # The run's audience, with a copy of its segments' conditions; see `describe_audience`. NULL for runs that
     # are older than the column.
@@ -224,7 +224,7 @@ class Run(Model):
     # they are not part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Whether clicks on links are recorded, and what is recorded about opens.
+    # Whether clicks on links are recorded, and how opens are recorded.
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
     # Letters in which a person followed a link, and those whose recipients unsubscribed.

@@ -1,4 +1,4 @@
-"""The choices for a mailing: its audience, its recurrence, and what happens in doubtful cases."""
+"""The choices for a mailing: its audience, its recurrence, and how to handle exceptions."""
 
 from enum import StrEnum
 

@@ -1,9 +1,8 @@
-"""Represent what a test letter to ourselves has shown; domains and routes store it in their column `probe`.
+"""Represent the result of a test letter to ourselves; domains and routes store it in their column `probe`.
 
 The column is empty before the first test. Then it contains whether the letter `is_awaited`, and the `arrival`
-of the last one that has arrived; for a domain, also `letter` (its ID in the outbox); for a route, also
-`refusal` (the server's reply), `return_path` (the one with a token that is being tried) and
-`return_path_problem`.
+of the last letter that has arrived; for a domain, also `letter` (its ID in the outbox); for a route, also
+`refusal` (the server's reply), `return_path` (with the token that is being tested) and `return_path_problem`.
 """
 
 from collections.abc import Mapping

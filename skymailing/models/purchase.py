@@ -12,7 +12,7 @@ HAS_BUYER = text("client_id IS NOT NULL")
 
 
 class Purchase(Timestamps, Model):
-    """An order in an owner's shop. If its amount is 0, it was refunded, and counts nowhere."""
+    """An order in an owner's shop. If its amount is 0, it was refunded and is not counted."""
 
     __tablename__ = "purchases"
 
@@ -33,7 +33,7 @@ class Purchase(Timestamps, Model):
         UniqueConstraint("owner_id", "order_number"),
         # For the purchases of a client, and for segments.
         Index(None, "client_id", "purchased_at"),
-        # The others contain all that sums need, so that the table is not read.
+        # The other indexes contain all columns for sums, so that the table is not read.
         Index(None, "run_id", "currency", "amount"),
         Index("ix_purchases_mailing", "mailing_id", "purchased_at", "currency", "amount"),
         Index("ix_purchases_period", "owner_id", "purchased_at", "mailing_id", "currency", "amount"),

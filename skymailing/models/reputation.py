@@ -1,4 +1,4 @@
-"""Model for how mail servers and clients receive an owner's letters."""
+"""Model for an owner's reputation with mail servers and clients."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from skymailing.models.types import UTCDateTime
 
 
 class Reputation(Model):
-    """When an owner's bounces and complaints began to count, and whether they have paused the mailings.
+    """The time since which an owner's bounces and complaints count, and whether they paused the mailings.
 
     The counts themselves are rows of `usage_hours`. An owner without problems has no row here.
     """
@@ -18,7 +18,7 @@ class Reputation(Model):
     __tablename__ = "reputations"
 
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    # When the latest bounce or complaint was counted that the sweep has not considered yet.
+    # When the latest bounce or complaint that the sweep has not considered yet was counted.
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the owner resumed mailings after a pause; only letters sent later count.
     counted_since: Mapped[datetime | None] = mapped_column(UTCDateTime)

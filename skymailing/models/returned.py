@@ -26,7 +26,7 @@ class ReturnedLetter(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     # SHA-256 of the letter or event, or of the event's ID, to ignore duplicates.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    # Where the letter came from, such as "pipe", or which provider sent the event.
+    # The way in which the letter arrived, such as "pipe", or the provider that sent the event.
     source: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     raw: Mapped[bytes] = mapped_column(LargeBinary)  # the first 64 KB

@@ -54,7 +54,7 @@ SEQUENCE_TRANSITIONS = Transitions(
 
 
 class Trigger(StrEnum):
-    """The event with which clients enter; owners and programs can also add clients to any sequence."""
+    """The event on which clients enter; owners and programs can also add clients to any sequence."""
 
     MANUAL = "manual"
     FORM = "form"
@@ -102,8 +102,8 @@ class Sequence(Timestamps, Model):
         enum_column(SequenceState, "state"), default=SequenceState.DRAFT
     )
     trigger: Mapped[Trigger] = mapped_column(enum_column(Trigger, "trigger"), default=Trigger.MANUAL)
-    # What the trigger refers to. NULL once that has been deleted; no one enters until the owner chooses
-    # again.
+    # The object that the trigger refers to. NULL once it has been deleted; no one enters until the owner
+    # chooses another one.
     form_id: Mapped[int | None] = mapped_column(ForeignKey("forms.id", ondelete="SET NULL"), index=True)
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
     joined_topic_id: Mapped[int | None] = mapped_column(

@@ -35,7 +35,7 @@ class Suppression(Model):
 
 
 class MergedAddress(Model):
-    """An address whose client was merged into another: opting out at it also opts out the kept address.
+    """An address whose client was merged into another: opting out with it also opts out the kept address.
 
     The row outlives both clients, because their unsubscribe links do, too.
     """

@@ -55,8 +55,8 @@ class TopicChoice(Model):
     email_key: Mapped[str] = mapped_column(String(320), primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     is_joined: Mapped[bool]
-    # Whether the owner made the choice, and can therefore change it; a person's own choices only they can
-    # change.
+    # Whether the owner made the choice, and can therefore change it; only the person can change their own
+    # choices.
     is_by_owner: Mapped[bool] = mapped_column(default=False, server_default=false())
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 

@@ -1,4 +1,4 @@
-"""Models for what recipients did with their letters: the links that they followed, and the opens.
+"""Models for recipients' reactions to letters: the links that they followed, and opens.
 
 Times are in milliseconds since 1970, as in hits, because converting a hundred thousand of them takes seconds.
 """
@@ -18,7 +18,7 @@ class OpenTracking(StrEnum):
 
     OFF = "off"
     DAY = "day"  # the day of the last open, which needs no consent
-    PERSON = "person"  # the number of opens and the day of the last one, only of people who agreed
+    PERSON = "person"  # the number of opens and the day of the last one, only for people who have consented
 
 
 class RunLink(Model):
@@ -66,7 +66,7 @@ class Engagement(Model):
     clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     opened_on: Mapped[date | None] = mapped_column(Date)  # the last day on which it was opened
-    # Only in mailings that count opens per person, and only for people who agreed.
+    # Only in mailings that count opens per person, and only for people who have consented.
     opens: Mapped[int] = mapped_column(default=0, server_default="0")
     last_open_at: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -93,7 +93,7 @@ class Click(Model):
 
 
 class HitFold(Model):
-    """How much of a batch of hits has been added to the counts, so that no hit is added twice."""
+    """The progress of adding a batch of hits to the counts, so that no hit is added twice."""
 
     __tablename__ = "hit_folds"
 

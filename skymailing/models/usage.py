@@ -31,7 +31,7 @@ RATED_KINDS = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
 
 
 class Limited(StrEnum):
-    """What a user's limits apply to, as listed on pages."""
+    """The quantities that a user's limits apply to, as listed on pages."""
 
     LETTERS_PER_HOUR = "letters-per-hour"
     LETTERS_PER_DAY = "letters-per-day"

@@ -25,7 +25,7 @@ class User(UserMixin, Timestamps, Model):
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    # Always lowercase, so that an address has only one account.
+    # Always lowercase, so that each address has at most one account.
     email: Mapped[str] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[Role] = mapped_column(enum_column(Role, "role"), default=Role.USER)
@@ -44,7 +44,7 @@ class User(UserMixin, Timestamps, Model):
     # Part of every session's identity; incrementing it signs the user out everywhere. It starts at a random
     # number, because after a restore an ID may be reused, and old cookies must not work for the new account.
     session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(1_000_000_000))
-    # When the account and everything it owns will be deleted; until then, its owner can cancel.
+    # When the account and its data will be deleted; until then, its owner can cancel.
     deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the deletion began; it can no longer be cancelled.
     erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -134,7 +134,7 @@ class WebhookCall(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     state: Mapped[CallState] = mapped_column(enum_column(CallState, "state"), default=CallState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    # When the next attempt is due, or while a worker makes one, when its lease ends.
+    # When the next attempt is due; while a worker is making one, when its lease ends.
     due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The last response's code, or NULL if there was none, and the beginning of its text, or the fault.

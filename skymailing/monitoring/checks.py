@@ -1,4 +1,4 @@
-"""Check each part that the service needs, for `/readyz`, `flask doctor` and `flask up`."""
+"""Check each component that the service needs, for `/readyz`, `flask doctor` and `flask up`."""
 
 import os
 import tempfile
@@ -22,13 +22,13 @@ LOG_ADVICE = f"{START_ADVICE}. To see why it stopped: journalctl -u 'skymailing*
 
 @dataclass(frozen=True)
 class Check:
-    """The finding about one part, and advice when there is a problem."""
+    """The finding about one component, and advice if there is a problem."""
 
     name: str
     is_ok: bool
     finding: str
     advice: str = ""
-    # False when the part could not be checked, which is not a problem.
+    # False if the component could not be checked, which is not a problem.
     is_known: bool = True
 
 

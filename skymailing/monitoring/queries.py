@@ -43,7 +43,7 @@ from skymailing.models import (
 from skymailing.models.outbox import LetterState
 from skymailing.quotas import letters
 
-RUNS_CHECKED = 1000  # the latest ones, so that the cost does not grow over the years
+RUNS_CHECKED = 1000  # only the latest ones, so that the cost does not grow over the years
 
 
 def count_deliveries() -> dict[DeliveryState, int]:
@@ -86,20 +86,20 @@ def find_oldest_due(now: datetime) -> datetime | None:
 
 
 def _list_runs_that_may_send(now: datetime) -> list[int]:
-    """Return the open runs that nothing holds back: no pause, block, sending hours or limit."""
+    """Return the open runs that may send now: no pause, block, sending hours or limit prevents it."""
     statement = (
         select(Run.id, *RUN_HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.state.in_(OPEN_RUN_STATES), may_send(now), letters.has_room(now))
-        # Letters that wait for their owner's server are not the operator's concern.
+        # Operators need not act on letters that wait for their owner's server.
         .where(servers.may_be_used(now))
     )
     return [run.id for run in db.session.execute(statement) if is_open(run, now)]
 
 
 def find_oldest_step(now: datetime) -> datetime | None:
-    """Return since when a client has been due for a step of a sequence that nothing holds back."""
+    """Return the earliest due time of a client for a step whose letters may be sent now."""
     steps = [
         step.id
         for step in db.session.execute(select_due_steps(now))
@@ -120,11 +120,10 @@ class Waiting:
 
 def measure_outbox(now: datetime) -> Waiting:
     """Measure the unsent letters in the outbox; uses a partial index."""
-    is_open: ColumnElement[bool] = literal_column(
-        "outbox.state IN ('pending', 'sending')"
-    )  # exactly as in the index
+    # The same text as in the index.
+    is_open: ColumnElement[bool] = literal_column("outbox.state IN ('pending', 'sending')")
     statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter)
-    # As above: letters that wait for their owner's server are not the operator's concern.
+    # As above, without letters that wait for their owner's server.
     statement = statement.where(is_open, OutboxLetter.server_id.is_(None))
     waiting, oldest = db.session.execute(statement).one()
     return Waiting(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
@@ -135,7 +134,7 @@ def measure_webhook_calls(now: datetime) -> Waiting:
     is_pending: ColumnElement[bool] = literal_column("webhook_calls.state = 'pending'")
     endpoint = WebhookEndpoint
     waiting = select(func.count()).select_from(WebhookCall).where(is_pending)
-    # A call that waits for its next attempt, or for its endpoint, is not due.
+    # A call that waits for its next attempt or for its endpoint does not count as due.
     is_called = (endpoint.state == EndpointState.ENABLED) & (endpoint.faults == 0)
     due = select(func.min(WebhookCall.due_at)).join(endpoint, endpoint.id == WebhookCall.endpoint_id)
     oldest = db.session.scalar(due.where(is_pending, is_called, WebhookCall.due_at <= now))

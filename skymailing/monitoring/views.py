@@ -27,9 +27,9 @@ def live() -> Response:
 
 @health_bp.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Report each part: 503 without a usable database, else 200, which can mean degraded.
+    """Report each component: 503 without a usable database, otherwise 200, even if degraded.
 
-    The reasons name hosts and faults, so only this host and holders of METRICS_TOKEN see them.
+    The reasons name hosts and faults, so only requests from this host or with METRICS_TOKEN get them.
     """
     database = checks.check_database()
     found = [database, *(check() for check in DEGRADING_CHECKS)] if database.is_ok else [database]
@@ -49,7 +49,7 @@ def ready() -> tuple[Response, int]:
 @metrics_bp.get("/metrics")
 @limiter.exempt
 def show() -> Response:
-    """Return the metrics in the Prometheus text format; 404 for clients that may not read them."""
+    """Return the metrics in the Prometheus text format; abort with 404 if they may not be read."""
     if not _may_read():
         abort(404)
     registry = CollectorRegistry(auto_describe=False)

@@ -1,6 +1,6 @@
-"""Run our own programs as forks of `flask up`, which share the memory of everything that it has loaded.
+"""Run our own programs as forks of `flask up`, which share the memory of all modules that it has loaded.
 
-A program that starts as a new process imports for a second or two, and keeps 60 to 120 MB for itself.
+A program that starts as a new process spends a second or two on imports, and needs 60 to 120 MB of its own.
 """
 
 import atexit
@@ -19,18 +19,18 @@ from setproctitle import getproctitle, setproctitle
 
 # Signals for which the supervisor has handlers.
 HANDLED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGUSR2)
-# Forking a process that has loaded a lot is not safe on macOS.
+# On macOS, forking a process that has loaded many libraries is not safe.
 IS_SAFE = sys.platform == "linux"
 
 
 def prepare() -> None:
     """Prepare this process to be forked, after it has loaded what its programs need."""
-    getproctitle()  # looks for the title's memory, and finds it only before `os.environ` is changed
-    freeze_loaded()  # a collection in a child would write to each object, and so copy its page
+    getproctitle()  # locates the title in memory, which works only before `os.environ` is changed
+    freeze_loaded()  # a collection in a child would write to each object and thereby copy its memory page
 
 
 def freeze_loaded() -> None:
-    """Exempt everything loaded so far from garbage collection, which would search it again and again."""
+    """Exempt all objects loaded so far from garbage collection, which would search them repeatedly."""
     gc.collect()
     gc.freeze()
 
@@ -47,7 +47,7 @@ def call(function: Callable[[], object]) -> bool:
 
 
 def fork() -> int:
-    """Fork; a signal to the new process never reaches the parent's handlers, which would lose it."""
+    """Fork so that no signal to the new process reaches the parent's handlers, which would lose it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
         pid = os.fork()
@@ -59,7 +59,7 @@ def fork() -> int:
 
 
 def reset_signals() -> None:
-    """Handle signals as a new process does: those that are ignored, as under nohup, stay ignored."""
+    """Handle signals as a new process does; signals that are ignored, as under nohup, remain ignored."""
     for number in HANDLED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -73,17 +73,17 @@ def can_run(command: Sequence[str]) -> bool:
 def run(command: Sequence[str]) -> int:
     """Run a command for which `can_run` is true in the process that `fork` made, and return its exit code.
 
-    The parent must have closed its connections: the supervisor has closed their file descriptors, and the
-    objects would close others that get the same numbers.
+    The parent must have closed its connections. The supervisor has closed their file descriptors, so the
+    connection objects would close unrelated files that reuse the numbers.
     """
     atexit._clear()  # the parent's functions
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *arguments = command[2:]
     setproctitle(f"skymailing: {arguments[-1] if module == 'flask' else module}")
     sys.argv = [module, *arguments]
-    # Without the parent's application context, whose `g` and database session all its requests would share.
+    # Not in the parent's application context: all requests would share its `g` and database session.
     code = Context().run(_run_module, module)
-    # What the interpreter does at its end, in the same order.
+    # The same steps, in the same order, as when the interpreter exits.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

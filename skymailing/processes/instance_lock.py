@@ -49,7 +49,7 @@ def hold_lock(run_directory: Path, address: str) -> Iterator[bool]:
 
 
 def wait_for_old_processes(ports: list[tuple[str, int]], redis: Redis | None) -> None:
-    """Wait until the children of a service that ended uncleanly have exited, which they do automatically."""
+    """Wait until the children of a service that ended uncleanly have exited; they do so on their own."""
     deadline = time.monotonic() + OLD_PROCESS_SECONDS
     while time.monotonic() < deadline:
         redis_is_alive = redis is not None and _end_redis(redis)
@@ -122,7 +122,7 @@ def responds(url: str) -> bool:
     try:
         with opener.open(url, timeout=0.5) as response:
             return bool(response.status == 200)
-    except (OSError, ValueError, HTTPException):  # also a program that speaks another protocol
+    except (OSError, ValueError, HTTPException):  # including a program that uses another protocol
         return False
 
 

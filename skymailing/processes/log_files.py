@@ -1,8 +1,8 @@
-"""Log files that lose lines on a full disk instead of ending the supervisor.
+"""Log files that drop lines when the disk is full, instead of ending the supervisor.
 
-By default, supervisor prints a traceback for each line that it cannot write. If standard error is on the
-same disk, that raises again and ends the supervisor with all its children. If rotating a file fails, the
-supervisor closes the pipe of the child that wrote the line, and the child hangs.
+By default, supervisor prints a traceback for each line that it cannot write. If standard error is on the same
+disk, printing raises another error, which ends the supervisor with all its children. If rotating a file
+fails, the supervisor closes the pipe of the child that wrote the line, and the child hangs.
 """
 
 from contextlib import suppress
@@ -12,7 +12,7 @@ from supervisor import loggers
 
 
 class LogFile(loggers.RotatingFileHandler):
-    """A rotated log file, which is opened again for the next line after an error."""
+    """A rotated log file; after an error, it is opened again for the next line."""
 
     stream: Any
 

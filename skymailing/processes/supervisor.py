@@ -1,7 +1,7 @@
 """Supervise all processes: start them, restart those that die, and stop them in order.
 
-The `supervisor` package does the work, inside the process of `flask up`. This module adds children
-that end with their parent, console output for people, and restart delays that stay short.
+The `supervisor` package does this in the process of `flask up`. This module makes children end with their
+parent, prints console output for people, and keeps restart delays short.
 """
 
 import ctypes
@@ -60,7 +60,7 @@ class Options(ServerOptions):
         if self._log_format is None:
             super().make_logger()
             return
-        warnings = [*untyped.parse_criticals, *untyped.parse_warnings]  # written before a format can be set
+        warnings = [*untyped.parse_criticals, *untyped.parse_warnings]  # logged before a format can be set
         untyped.parse_criticals, untyped.parse_warnings = [], []
         super().make_logger()
         for handler in untyped.logger.handlers:
@@ -69,7 +69,7 @@ class Options(ServerOptions):
             untyped.logger.warn(text)
 
     def setsignals(self) -> None:
-        """Stop when the terminal is closed; by default, supervisor would restart unnoticed."""
+        """Stop when the terminal is closed; by default, supervisor would restart in the background."""
         was_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # started with nohup
         super().setsignals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN if was_ignored else self._hang_up)
@@ -79,7 +79,7 @@ class Options(ServerOptions):
 
 
 class ConsoleSupervisor(Supervisor):
-    """A supervisor that prints only what a person needs to know; `logs` is the log directory."""
+    """A supervisor that prints only the most important messages; `logs` is the log directory."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ UNUSED_CONTENT_RETENTION = timedelta(days=1)
 
 
 class TimeBudget:
-    """The time limit for a series of batches, and the rows that they have removed."""
+    """The time limit for a series of batches, and the number of rows that they have removed."""
 
     def __init__(
         self, seconds: float, removed: dict[str, int] | None = None, should_stop: StopCheck | None = None
@@ -86,6 +86,6 @@ def remove_transactional(connection: Connection, delivery_ids: Sequence[int]) ->
     if used:
         # A request that adds a letter updates `used_at` first, so its content is not removed here.
         is_old = content.used_at < utcnow() - UNUSED_CONTENT_RETENTION
-        is_left = exists().where(letter.content_id == content.id)
-        unused = delete(content).where(is_one_of(content.id, "contents"), is_old, ~is_left)
+        is_used = exists().where(letter.content_id == content.id)
+        unused = delete(content).where(is_one_of(content.id, "contents"), is_old, ~is_used)
         connection.execute(unused, {"contents": sorted(used)})

@@ -12,12 +12,12 @@ from skymailing.retention.batches import TimeBudget, remove_letters
 
 KEPT_TIME = timedelta(days=7)
 AT_A_TIME = 100
-# Exactly as in the index: SQLite does not recognize that the same with parameters is implied.
+# The same text as in the index: with parameters, SQLite would not use it.
 IS_CAUGHT: ColumnElement[bool] = literal_column("mailings.kind IN ('caught', 'caught-letters')")
 
 
 def remove_caught(now: datetime, budget: TimeBudget) -> None:
-    """Remove old runs with everything that belongs to them, and then mailings without a run."""
+    """Remove old runs with all their data, and then mailings without a run."""
     cutoff = now - KEPT_TIME
     old_runs = (
         select(Run.id)

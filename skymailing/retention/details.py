@@ -18,7 +18,7 @@ from skymailing.retention.batches import TimeBudget, remove_letters
 from skymailing.tracking.locking import take_turn
 
 RUNS_PER_QUERY = 100
-# Exactly as in the index: SQLite does not recognize that "has_details = 1" means the same.
+# The same text as in the index: SQLite would not use it for "has_details = 1".
 HAS_DETAILS: ColumnElement[bool] = literal_column("runs.has_details")
 
 

@@ -43,7 +43,7 @@ def remove_account_letters(cutoff: datetime, budget: TimeBudget) -> None:
 
 
 def remove_audit_entries(cutoff: datetime, budget: TimeBudget) -> None:
-    """Remove old audit log entries, which happens only if the operator has set a retention period."""
+    """Remove old audit log entries; called only if the operator has set a retention period."""
     table: Any = AuditEntry.__table__
     _remove_oldest(table, table.c.at < cutoff, "audit_entries", budget, audit.allow_changes)
 
@@ -53,7 +53,7 @@ def _remove_oldest(
     is_old: ColumnElement[bool],
     kind: str,
     budget: TimeBudget,
-    permission: Callable[[Connection], AbstractContextManager[None]] = lambda _: nullcontext(),
+    allow_changes: Callable[[Connection], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> None:
     """Remove old rows from the start of a table that grows at its end, batch by batch."""
     while not budget.is_used_up:
@@ -61,7 +61,7 @@ def _remove_oldest(
             oldest = select(table.c.id).order_by(table.c.id).limit(BATCH).subquery()
             deletion = delete(table).where(table.c.id.in_(select(oldest.c.id)), is_old)
             connection = session.connection()
-            with permission(connection):
+            with allow_changes(connection):
                 count = connection.execute(deletion).rowcount
         budget.record(kind, count)
         if not count:
@@ -97,7 +97,7 @@ def remove_import(import_id: int, budget: TimeBudget) -> bool:
 
 
 def remove_bulk_jobs(cutoff: datetime, budget: TimeBudget) -> None:
-    """Remove the results of bulk actions; the data for undoing them is removed after one hour anyway."""
+    """Remove the results of bulk actions; the data for undoing them is already removed."""
     table: Any = BulkJob.__table__
     _remove_oldest(table, table.c.ended_at < cutoff, "bulk_jobs", budget)
 
@@ -146,7 +146,7 @@ def remove_webhook_events(cutoff: datetime, budget: TimeBudget) -> None:
 
 
 def forget_buyers(cutoff: datetime, budget: TimeBudget) -> None:
-    """Forget who made old purchases; what mailings sold stays the same."""
+    """Forget which clients made old purchases; the sales of mailings do not change."""
     is_old = Purchase.client_id.is_not(None) & (Purchase.purchased_at < cutoff)
     while not budget.is_used_up:
         with Session(db.engine) as session, session.begin():

@@ -1,4 +1,4 @@
-"""Remove enrolments that ended long ago, except those that keep clients from getting a letter again."""
+"""Remove enrolments that ended long ago, except those that prevent clients from getting a letter again."""
 
 from datetime import datetime, timedelta
 

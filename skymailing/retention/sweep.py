@@ -1,4 +1,4 @@
-"""Remove expired data as part of the sweep and, if there is much of it, in a job of its own."""
+"""Remove expired data as part of the sweep or, if there is much of it, in a separate job."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from skymailing.retention import caught, details, housekeeping, sequences
 from skymailing.retention.batches import TimeBudget
 from skymailing.settings.retention import find_cutoff, retention_settings
 
-SECONDS_PER_SWEEP = 1.0  # one runs every 15 seconds
+SECONDS_PER_SWEEP = 1.0  # a sweep runs every 15 seconds
 
 Part = Callable[[TimeBudget], None]
 
@@ -35,9 +35,10 @@ def remove_old(
 
 
 def remove_parts(parts: list[Part], budget: TimeBudget) -> bool:
-    """Give each part an equal share of the time, and what the others leave; return whether one needs more.
+    """Give each part an equal share of the time, plus the time that other parts do not use.
 
-    So the letters of old runs do not wait until millions of other rows are removed.
+    Return whether a part needs more time. The letters of old runs therefore need not wait until millions of
+    other rows are removed.
     """
     while parts and not budget.is_used_up:
         unfinished = []

@@ -1,4 +1,4 @@
-"""Returned letters and providers' events, as they arrive."""
+"""Returned letters and providers' events in a common form."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from skymailing.returns.reports import Report
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A letter or an event, and what it reports.
+    """A letter or an event, and its reports.
 
-    `source` is where the arrival came from, such as "pipe", or the provider. `digest` identifies it, so that
-    a duplicate changes nothing. It is trusted if its sender has authenticated itself.
+    `source` is the way it arrived, such as "pipe", or the provider's name. `digest` identifies it, so that a
+    duplicate changes nothing. It is trusted if its sender was authenticated.
     """
 
     raw: bytes
@@ -25,7 +25,7 @@ class Arrival:
 
     @classmethod
     def read(cls, raw: bytes, source: str, envelope: Envelope = UNKNOWN_ENVELOPE) -> "Arrival":
-        """Read a letter; `envelope` contains what the mail server reports in addition to the headers."""
+        """Read a letter; `envelope` is the envelope that the mail server reported."""
         raw = _strip_envelope_line(raw)[:MAX_READ]
         return cls(raw, source, hashlib.sha256(raw).hexdigest(), read_return(raw, envelope))
 

@@ -1,8 +1,8 @@
 """Find the letter that a report is about.
 
 Anyone can write to the address for returned mail. A report is believed only if it quotes a Message-ID or an
-unsubscribe link that we signed, if it was sent to a return path that we signed, or if a provider sent it; one
-that matches only by address is shown to a person.
+unsubscribe link that we signed, if it was sent to a return path that we signed, or if a provider sent it; if
+it matches only by address, a person decides.
 """
 
 import re
@@ -42,9 +42,9 @@ class Target:
 
 
 def find_targets(reports: Sequence[tuple[Report, bool]], now: datetime) -> list[Target | None]:
-    """Return the target of each report, None if unknown; the flag says whether the report is trusted.
+    """Return the target of each report, None if unknown; the flag is whether the report is trusted.
 
-    A trusted report comes from a provider that has authenticated itself, and needs no proof.
+    A trusted report comes from an authenticated provider and needs no proof.
     """
     signed = _find_by_signatures([report for report, _ in reports])
     return [
@@ -93,7 +93,7 @@ def _find_by_link(report: Report, now: datetime) -> Target | None:
         return None
     if not 0 < owner_id <= LARGEST_ID or db.session.get(User, owner_id) is None:
         return None
-    # The link does not say which letter it was in, so the last letter is assumed.
+    # The link does not identify its letter, so the last letter is assumed.
     row = db.session.execute(_select_last_letter(email_key, now).where(Mailing.owner_id == owner_id)).first()
     target = _make_target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
     return replace(target, topic_id=topic_id)

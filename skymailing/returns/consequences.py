@@ -69,7 +69,7 @@ def confirm(bounce: Bounce, now: datetime) -> None:
 
 
 def _report(bounces: Sequence[Bounce], unsubscribed: Sequence[Target], now: datetime) -> None:
-    """Report bounces, complaints, and people who unsubscribed by email or through their mail provider."""
+    """Record events for bounces, complaints, and people who unsubscribed by email or via a provider."""
     complaints = [bounce for bounce in bounces if bounce.kind is BounceKind.COMPLAINT]
     events = [payloads.client_complained(bounce, now) for bounce in complaints]
     others = [bounce for bounce in bounces if bounce.kind is not BounceKind.COMPLAINT]
@@ -95,7 +95,7 @@ def _lock_undecided(bounce: Bounce) -> bool:
 
 
 def _settle(bounce: Bounce) -> None:
-    """Mark the letter as understood once none of its bounces awaits a decision."""
+    """Mark the letter as understood once none of its bounces needs a decision."""
     db.session.flush()
     waiting = select(Bounce.id).where(Bounce.letter_id == bounce.letter_id, Bounce.proof == Proof.ADDRESS)
     if bounce.letter_id is None or db.session.scalar(waiting.limit(1)) is not None:
@@ -141,7 +141,7 @@ def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
 
 
 def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> list[Target]:
-    """Suppress addresses, or record that they left a topic; return the requests that changed something."""
+    """Suppress addresses, or record that they left a topic; return the requests that had an effect."""
     by_owner: dict[int, list[NewSuppression]] = defaultdict(list)
     leaving = _find_leaving(opt_outs)
     for target in opt_outs:
@@ -149,7 +149,8 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
             continue
         new = NewSuppression(target.email_key, SuppressionReason.UNSUBSCRIBED)
         by_owner[target.owner_id].append(new)
-    # The first reason is stored, so the client's own requests come first: unsubscribing, then complaining.
+    # Only the first reason is stored, so the client's own requests come first: unsubscribing, then
+    # complaints.
     for bounce in sorted(bounces, key=lambda bounce: bounce.kind is not BounceKind.COMPLAINT):
         is_complaint = bounce.kind is BounceKind.COMPLAINT
         reason = SuppressionReason.COMPLAINED if is_complaint else SuppressionReason.BOUNCED
@@ -164,7 +165,7 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
         bounced = {new.email_key for new in suppressions if new.reason is SuppressionReason.BOUNCED}
         report_suppressed(db.session.connection(), owner_id, bounced, now)
     stopping = [target for target in opt_outs if target not in leaving]
-    # Everything stops, even if the link's topic has been deleted.
+    # All letters stop, even if the link's topic has been deleted.
     done = [replace(target, topic_id=None) for target in stopping if _is_unsubscribed(target, now)]
     for target in sorted(leaving, key=lambda target: (target.owner_id, target.topic_id, target.email_key)):
         assert target.topic_id is not None
@@ -181,7 +182,7 @@ def _is_unsubscribed(target: Target, now: datetime) -> bool:
 
 
 def _find_leaving(opt_outs: Sequence[Target]) -> set[Target]:
-    """Return the requests that leave an existing topic; all other requests stop everything."""
+    """Return the requests that leave an existing topic; all other requests stop all letters."""
     ids = {target.topic_id for target in opt_outs if target.topic_id is not None}
     known = select(Topic.id, Topic.owner_id).where(is_in(Topic.id, sorted(ids)))
     topics = set(db.session.execute(known).tuples()) if ids else set()
@@ -189,9 +190,9 @@ def _find_leaving(opt_outs: Sequence[Target]) -> set[Target]:
 
 
 def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
-    """Count hard bounces and complaints against their owners' reputations, once per address.
+    """Count hard bounces and complaints in their owners' reputations, once per address.
 
-    Otherwise a client who complains about several old letters could stop all mailings.
+    Otherwise, a client who complains about several old letters could stop all mailings.
     """
     rated = [bounce for bounce in bounces if bounce.kind in RATED_KINDS and bounce.delivery_id is not None]
     if not rated:

@@ -74,7 +74,8 @@ def _find_addresses(letter: OpenedLetter) -> list[str]:
     quoted = [named[key] for key in find_quoted_recipients(letter) if key in named]
     if quoted:
         return quoted[:MAX_ADDRESSES]
-    # The addresses are in the server dialogue or in a list; or only one besides the addressee is named.
+    # The addresses are in the SMTP dialogue or in a list, or there is only one besides the sender and
+    # recipient.
     refused = list(dict.fromkeys(RCPT.findall(sentences) + LISTED_ADDRESS.findall(sentences)))
     mailboxes = ",".join(get_header(letter.headers, name).lower() for name in ("to", "from", "reply-to"))
     others = [address for key, address in named.items() if key not in mailboxes]

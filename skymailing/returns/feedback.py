@@ -5,7 +5,7 @@ from skymailing.returns.parts import get_header, read_headers
 from skymailing.returns.prose import is_address
 from skymailing.returns.reports import Kind, Report
 
-# The client pressed "spam"; other types are about authentication or viruses.
+# The client marked the letter as spam; other types are about authentication or viruses.
 COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list", "miscategorized", "complaint"})
 NOTICES = frozenset({"not-spam", "auth-failure", "dmarc", "dkim"})
 MAX_RECIPIENTS = 50

@@ -56,7 +56,7 @@ UNKNOWN_ENVELOPE = Envelope()
 
 @dataclass(frozen=True, slots=True)
 class OpenedLetter:
-    """The headers and parts of a letter, its readable text, and the headers of ours that it quotes.
+    """The headers and parts of a letter, its readable text, and the headers of our letter that it quotes.
 
     `sentences` is the text before the quoted letter, if the quoted letter is not a separate part.
     """
@@ -109,7 +109,7 @@ def _find_headers(text: str) -> Headers:
 
 
 def _find_reference(headers: Headers) -> str:
-    """Return the ID of the letter that this one refers to; Exim and automatic replies set these headers."""
+    """Return the ID of the letter that this one refers to; Exim and automatic replies set such headers."""
     for name in ("in-reply-to", "references"):
         if found := MESSAGE_ID.findall(get_header(headers, name)[:4000]):
             return str(found[-1])

@@ -38,7 +38,7 @@ class StoringHandler:
     """The hook that aiosmtpd calls for each letter.
 
     Letters that arrive while others are being stored are stored together, so that many sessions need few
-    transactions. A single thread stores them: several would only wait for each other in the database.
+    transactions. A single thread stores them: several threads would only wait for each other in the database.
     """
 
     def __init__(self, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Recognize letters that unsubscribe; mail programs send them for `mailto:` in List-Unsubscribe headers."""
+"""Recognize requests to unsubscribe, which mail programs send to the `mailto:` of List-Unsubscribe."""
 
 import re
 

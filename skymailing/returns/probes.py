@@ -1,4 +1,4 @@
-"""Read test letters that we sent to ourselves: how they were signed, and which envelope they had."""
+"""Read the signatures and the envelope of test letters that we sent to ourselves."""
 
 import re
 from contextlib import suppress
@@ -19,7 +19,7 @@ from skymailing.returns.reports import Kind, Report
 from skymailing.tokens import BadToken
 
 TOKEN = re.compile(rf"\b{SUBJECT}\s+([\w.-]{{40,400}})(?![\w.-])")
-# The standard library's parser recurses.
+# Not with the standard library's parser, which recurses.
 AUTHOR = re.compile(r"@([^\s<>@\"',;()]{1,255})>?\s*$")
 MAX_SUBJECT = 1200
 MAX_SIGNATURES = 10
@@ -28,7 +28,7 @@ DKIM_PASSED = re.compile(r"\bdkim\s*=\s*pass\b", re.IGNORECASE)
 
 
 def read_probe(letter: OpenedLetter) -> list[Report]:
-    """Recognize a test letter by its subject; whether we wrote it is decided when it is recorded."""
+    """Recognize a test letter by its subject; its token is verified when it is recorded."""
     found = TOKEN.search(read_subject(letter.headers, MAX_SUBJECT))
     if found is None:
         return []

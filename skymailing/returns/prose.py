@@ -30,7 +30,7 @@ QUOTE_MARK = re.compile(
 
 
 def is_address(text: str) -> bool:
-    """Return whether the text resembles an address; that is enough, because it is only compared."""
+    """Return whether the text resembles an address; this is enough for comparisons."""
     return len(text) <= ADDRESS_LENGTH and ADDRESS.fullmatch(text) is not None
 
 
@@ -60,7 +60,7 @@ def find_addresses(letter: OpenedLetter) -> list[str]:
 
 
 def find_excerpt(letter: OpenedLetter, address: str) -> str:
-    """Return the text about the address: its paragraph, or what precedes it.
+    """Return the text about the address: the paragraph after it, or the text before it.
 
     If the text does not name the address, return the subject, which may describe the failure.
     """
@@ -77,7 +77,7 @@ def find_excerpt(letter: OpenedLetter, address: str) -> str:
 
 
 def _read_paragraph(text: str, address: str) -> str:
-    """Return the first paragraph, with the next one if a colon announces it, up to another address."""
+    """Return the first paragraph, and the next one after a colon; stop at another address."""
     lines: list[str] = []
     for number, line in enumerate(text.split("\n")[:EXCERPT_LINES]):
         other = LEADING_ADDRESS.match(line)
@@ -103,7 +103,7 @@ def _detect(letter: OpenedLetter) -> tuple[list[str], list[str]]:
 
     try:
         temporary, permanent = all_failures(message_from_bytes(raw))
-    except Exception:  # flufl.bounce raises various errors on letters that only resemble a known format
+    except Exception:  # flufl.bounce raises various errors for letters that only resemble a known format
         logger.info("a returned letter confused flufl.bounce", exc_info=True)
         return [], []
     return _clean(letter, permanent), _clean(letter, temporary - permanent)

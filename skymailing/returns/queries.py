@@ -1,4 +1,4 @@
-"""Read returned letters and what they report."""
+"""Read returned letters and their reports."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Read returned letters: bytes in, reports out. Needs no database, and never raises.
 
-Each format is one function from an opened letter to its reports, in FORMATS; the first with a result wins.
+Each format is one function from an opened letter to its reports, in FORMATS; the first result is used.
 """
 
 import logging
@@ -28,7 +28,7 @@ AUTO_REPLY_SUBJECT = re.compile(
 
 
 def read_return(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> list[Report]:
-    """Return the letter's reports, one per recipient; a letter in no known format is UNCLEAR."""
+    """Return the letter's reports, one per recipient; a letter in an unknown format is UNCLEAR."""
     try:
         letter = open_letter(raw[:MAX_READ], envelope)
         found = (reports for read in FORMATS if (reports := read(letter)))

@@ -22,7 +22,7 @@ MAX_STORED = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NewLetter:
-    """A letter to store, and what is known about it."""
+    """A letter to store, with its state and its owner, if known."""
 
     arrival: Arrival
     state: ReturnedState

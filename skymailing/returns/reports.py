@@ -42,11 +42,11 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A returned letter's report on one recipient; unknown values are empty.
+    """A returned letter's report about one recipient; unknown values are empty.
 
     `recipient` is the address as the server wrote it, `action` and `status` are defined by RFC 3464, and
     `diagnostic` is the server's reply or the sentences that describe the failure. For a test letter, only
-    `token` and how it arrived are set.
+    `quoted`, `token` and `arrival` are set.
     """
 
     kind: Kind

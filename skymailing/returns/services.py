@@ -1,4 +1,4 @@
-"""Process returned mail: interpret it, store it, and act on what it reports."""
+"""Process returned mail: interpret it, store it, and act on its reports."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -44,10 +44,10 @@ class Finding:
 
 
 def ingest_letters(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn]:
-    """Store returned letters and act on them, once, however often they arrive.
+    """Store returned letters and act on them once, even if they arrive several times.
 
-    The result has the same order. The caller commits, and must not delete any letter at its source before
-    that.
+    The result has the same order. The caller commits, and must not delete any letter at its source before the
+    commit.
     """
     unique = {arrival.digest: arrival for arrival in arrivals}
     findings = _interpret(list(unique.values()), now)

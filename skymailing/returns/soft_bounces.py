@@ -1,4 +1,4 @@
-"""Find repeated soft bounces: a mailbox that stays full is as useless as one that does not exist."""
+"""Find repeated soft bounces: a mailbox that stays full accepts no letters, like one that does not exist."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
     """Return the soft bounces that are the client's third in a row."""
     if not bounces:
         return []
-    # Few addresses have that many soft bounces, so the letters of only those few are examined.
+    # Few addresses have so many soft bounces, and only their letters are examined.
     count = func.count(distinct(Bounce.delivery_id))
     frequent = (
         select(Bounce.owner_id, Bounce.email_key)

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 PAUSE = 120  # seconds between two reads of the mailbox
 LEASE = 120  # seconds without progress after which a reader counts as dead
 PAGE = 50  # letters listed at once
-BATCH = 100  # reports per transaction, because a search by address takes a while; most letters have one
+BATCH = 100  # reports per transaction, because searching by address is slow; most letters have one report
 MAX_HELD = 4 * 1024 * 1024  # bytes of letters kept in memory
 # Letters per session: POP3 deletes letters when the session ends, and imaplib remembers the moved ones.
 SESSION = 500
@@ -57,7 +57,7 @@ def hint_mailbox_if_due() -> None:
 def read_mailbox(should_stop: StopCheck) -> Reading:
     """Process the letters in the mailbox until all are read or `should_stop`; one process at a time.
 
-    Letters are filed after their commit. After a crash in between, they are read again, to no effect.
+    Letters are filed after they are committed. After a crash in between, they are read again without effect.
     """
     reading, holder, start = Reading(), uuid4().hex, time.monotonic()
     address = returned_mail_settings().mailbox
@@ -95,7 +95,8 @@ def _read_session(address: MailboxAddress, reading: Reading, can_continue: Calla
             try:
                 _read_page(mailbox, names, reading)
             except MailboxFault as error:
-                # Replies may be out of step, so use a new session: first one by one, then skip this letter.
+                # Replies may be out of step, so use a new session: first read one by one, then skip this
+                # letter.
                 logger.warning("Returned letters on %s cannot be read: %s", address.host, error)
                 reading.skipped += reading.page == 1
                 reading.page = 1 if reading.page > 1 else PAGE
@@ -152,7 +153,7 @@ def ingest_batches(arrivals: Sequence[Arrival], now: datetime) -> list[StoredRet
     for batch in _group(arrivals):
         try:
             results += _commit(batch, now)
-        except Exception as error:  # any error: a single letter causes it, which is found below
+        except Exception as error:  # any error: a single letter may cause it, which is found below
             logger.warning("%d returned letters were not stored together: %r", len(batch), error)
             results += [_ingest_alone(arrival, now) for arrival in batch]
     return results

@@ -14,7 +14,7 @@ from skymailing.returns.reports import Kind, Report
 class Verdict(StrEnum):
     # The address does not exist, or no longer accepts letters.
     HARD = "hard"
-    # The address may work another day: a full mailbox, a server that is down.
+    # A temporary failure, such as a full mailbox or a server that is down.
     SOFT = "soft"
     # A rejection because of the letter, its sender or our server.
     POLICY = "policy"
@@ -51,7 +51,7 @@ ADDRESSES_AND_URLS = re.compile(r"https?://\S{1,500}|[^\s<>@]{0,64}@[^\s<>@]{1,2
 
 
 def judge(report: Report) -> Verdict:
-    """Return what the report means for the client."""
+    """Return the verdict on a report."""
     if report.kind is not Kind.BOUNCE:
         return BY_KIND[report.kind]
     text = ADDRESSES_AND_URLS.sub(" ", report.diagnostic).lower()

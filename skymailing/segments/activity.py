@@ -9,7 +9,7 @@ from skymailing.segments.services import find_or_save_segment
 
 
 def make_segment(owner_id: int, activity: Activity) -> Segment:
-    """Return the segment of active, quiet or new clients: a new one, or the one that exists.
+    """Return the segment of active, quiet or new clients; add it if it does not exist.
 
     Raises LimitReached.
     """

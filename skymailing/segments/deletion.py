@@ -56,7 +56,7 @@ def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
 
 
 def _forget_uses(segment_id: int) -> list[dict[str, Any]]:
-    """Remove the segment from the audiences of mailings; return what is needed to restore them."""
+    """Remove the segment from the audiences of mailings; return the data to restore them."""
     rows = MailingAudience.segment_id == segment_id
     columns = (MailingAudience.mailing_id, MailingAudience.position, MailingAudience.is_excluded)
     uses = [dict(row) for row in db.session.execute(select(*columns).where(rows)).mappings()]

@@ -1,4 +1,4 @@
-"""Read segments: the clients in them, the mailings that use them, and what their conditions can refer to."""
+"""Read segments, their clients, the mailings that use them, and the objects that conditions can refer to."""
 
 import heapq
 from collections import Counter
@@ -135,7 +135,7 @@ def name_forms(node: Node, owner_id: int) -> dict[str, str]:
 
 
 def name_references(node: Node, owner_id: int) -> dict[int | str, str]:
-    """Return the names of everything in the conditions, for `sentences.describe`."""
+    """Return the names of all objects in the conditions, for `sentences.describe`."""
     names: dict[int | str, str] = {}
     names.update(name_mailings(node, owner_id).items())
     names.update(name_forms(node, owner_id).items())

@@ -1,4 +1,4 @@
-"""Describe conditions in the reader's language, for all pages; this works outside of requests, too."""
+"""Describe conditions in the reader's language for all pages; also works outside of requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

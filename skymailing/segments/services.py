@@ -20,7 +20,7 @@ class SegmentChanged(UserError):
 
 
 class SegmentDeleted(UserError):
-    """The segment was deleted after the request had found it."""
+    """The segment was deleted while the request was being processed."""
 
     def __init__(self) -> None:
         super().__init__("segment_deleted")

@@ -1,4 +1,4 @@
-"""The words for fields, comparisons and values, in sentences and in the editor.
+"""The words for fields, comparisons and values in sentences and in the editor.
 
 Conditions themselves are defined in `delivery/audience/fields.py`; a test compares both lists.
 """

@@ -38,11 +38,11 @@ Choices = Mapping[Any, list[SelectChoice]]
 
 
 def list_starts(owner: User, sequence: Sequence | None) -> dict[Any, list[SelectChoice]]:
-    """Return what can start a sequence, in groups."""
+    """Return the possible triggers of a sequence, in groups."""
     starts: dict[Any, list[SelectChoice]] = {
         _("By hand"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
     }
-    # A closed list shows only the choice, so each one says what it is.
+    # A closed list shows only the selected choice, so each choice includes its kind.
     groups = (
         (Trigger.FORM, _("A client confirms the form"), _l("Form: %(name)s"), SignupForm),
         (Trigger.TAG, _("A client gets the tag"), _l("Tag: %(name)s"), Tag),

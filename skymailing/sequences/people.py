@@ -1,4 +1,7 @@
-"""Add clients to sequences by hand, and change the way of one client. The sequence is locked first."""
+"""Add clients to sequences, and pause, skip or end the sequence for a client.
+
+The sequence is locked first.
+"""
 
 from collections.abc import Sequence as Items
 from datetime import datetime
@@ -27,7 +30,7 @@ from skymailing.sequences.values import SequenceError
 def add_client(sequence: Sequence, client: Client, now: datetime, *, may_repeat: bool = False) -> Enrolment:
     """Let a client enter; raises SequenceError if the client may not.
 
-    With `may_repeat`, a client who has been through or has left enters again, in any case.
+    With `may_repeat`, a client who has finished or left always enters again.
     """
     _require_started(sequence)
     last = find_last(sequence.id, client.id)
@@ -49,7 +52,7 @@ def restart_client(enrolment: Enrolment, now: datetime) -> None:
 
 
 def add_clients(sequence: Sequence, client_ids: Items[int], now: datetime) -> int:
-    """Let those of the clients enter who may; return how many. Raises SequenceError."""
+    """Let the clients who may enter do so; return how many. Raises SequenceError."""
     _require_started(sequence)
     return enter(db.session(), sequence, client_ids, Entry(now), now)
 
@@ -78,13 +81,13 @@ def _lock(enrolment: Enrolment, *states: EnrolmentState) -> Sequence:
 
 
 def pause_client(enrolment: Enrolment) -> None:
-    """Send a client no letters of the sequence until someone resumes it."""
+    """Send a client no letters of the sequence until it is resumed for this client."""
     _lock(enrolment, *OPEN_ENROLMENT_STATES)
     enrolment.state = EnrolmentState.PAUSED
 
 
 def resume_client(enrolment: Enrolment) -> None:
-    """Continue where a client stopped; what has become due since is sent at once, or skipped as late."""
+    """Continue where a client stopped; a letter that is due is sent at once, or skipped if it is late."""
     _lock(enrolment, *OPEN_ENROLMENT_STATES)
     enrolment.state = EnrolmentState.ACTIVE
 
@@ -112,7 +115,7 @@ def skip_step(enrolment: Enrolment, now: datetime) -> None:
 
 
 def remove_client(enrolment: Enrolment, now: datetime) -> None:
-    """Take a client out of the sequence."""
+    """Remove a client from the sequence."""
     sequence = _lock(enrolment, *OPEN_ENROLMENT_STATES)
     enrolment.state, enrolment.left_reason = EnrolmentState.LEFT, LeaveReason.REMOVED
     enrolment.due_at, enrolment.ended_at = None, now

@@ -1,4 +1,4 @@
-"""Read sequences, their counts, and the places of clients."""
+"""Read sequences, their counts, and the enrolments of clients."""
 
 from collections.abc import Collection
 from collections.abc import Sequence as Items
@@ -28,13 +28,13 @@ from skymailing.models import (
 from skymailing.segments.queries import list_attributes
 
 PER_PAGE = 50
-CLIENTS_READ = 200  # to find out which fields contain dates
+CLIENTS_READ = 200  # to detect which fields contain dates
 ORDER: Order = [(Enrolment.id, True)]
 
 
 @dataclass(frozen=True, slots=True)
 class StepCounts:
-    """What happened at a step so far, and who waits for it."""
+    """The counts of a step so far, and the number of clients waiting for it."""
 
     waiting: int = 0
     next_due_at: datetime | None = None
@@ -53,7 +53,7 @@ def list_sequences(owner_id: int, *, archived: bool = False) -> Items[Sequence]:
 
 
 def select_sequences(owner_id: int) -> Select[tuple[Sequence]]:
-    """Select the owner's sequences, also archived ones."""
+    """Select the owner's sequences, including archived ones."""
     return select(Sequence).where(Sequence.owner_id == owner_id)
 
 
@@ -65,8 +65,8 @@ def find_sequence(owner_id: int, sequence_id: int) -> Sequence | None:
 def find_step(owner_id: int, step_id: int) -> SequenceStep | None:
     """Return a step of the owner's sequences that has not been removed."""
     own = select(SequenceStep).join(Sequence, Sequence.id == SequenceStep.sequence_id)
-    is_it = (SequenceStep.id == step_id) & SequenceStep.removed_at.is_(None)
-    return db.session.scalar(own.where(is_it, Sequence.owner_id == owner_id))
+    is_wanted = (SequenceStep.id == step_id) & SequenceStep.removed_at.is_(None)
+    return db.session.scalar(own.where(is_wanted, Sequence.owner_id == owner_id))
 
 
 def select_enrolments(sequence_id: int, state: EnrolmentState | None) -> Select[tuple[Enrolment]]:
@@ -82,12 +82,12 @@ def find_enrolment(owner_id: int, enrolment_id: int) -> Enrolment | None:
 
 
 def count_waiting(sequence_ids: Collection[int]) -> dict[int, int]:
-    """Return how many clients are on the way in each sequence, including paused clients."""
+    """Return how many clients are in each sequence now, including paused clients."""
     return {id: sum(found.values()) for id, found in _count_open(sequence_ids).items()}
 
 
 def _count_open(sequence_ids: Collection[int]) -> dict[int, dict[int, int]]:
-    """Return how many clients wait for each step, by sequence and step, counted in two indexes."""
+    """Return how many clients wait for each step, by sequence and step; reads two indexes."""
     counts: dict[int, dict[int, int]] = {id: {} for id in sequence_ids}
     steps = select(SequenceStep.id, SequenceStep.sequence_id).where(
         SequenceStep.sequence_id.in_(sequence_ids)
@@ -160,7 +160,7 @@ def list_names(model: Any, owner_id: int) -> list[tuple[int, str]]:
 def list_date_keys(owner: User, current: str = "") -> tuple[list[str], list[str]]:
     """Return the owner's custom fields that contain dates, and others that may contain some.
 
-    The latter include `current`, the choice so far.
+    The latter include `current`, the current choice.
     """
     formats = ValueFormats.of(owner)
     newest = select(Client.attributes).where(Client.owner_id == owner.id).order_by(Client.id.desc())

@@ -1,4 +1,4 @@
-"""Ready-made sequences: the settings with which a new one begins, and its first messages."""
+"""Ready-made sequences: initial settings and messages of new sequences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -55,9 +55,9 @@ def lock(sequence: Sequence) -> None:
 def update_sequence(
     sequence: Sequence, values: SequenceValues, now: datetime, expected: int | None = None
 ) -> None:
-    """Change a sequence; clients on the way stay where they are.
+    """Change a sequence; clients in it keep their place.
 
-    Raises InvalidConditions, and SequenceError, also if `expected` is no longer the sequence's version.
+    Raises InvalidConditions and SequenceError, the latter also if the sequence's version is not `expected`.
     """
     require_changeable(sequence)
     if expected is not None and expected != sequence.version:
@@ -84,9 +84,9 @@ def require_changeable(sequence: Sequence) -> None:
 
 
 def start_sequence(sequence: Sequence, now: datetime, actor: Actor, *, sends_uncertain: bool = False) -> None:
-    """Start a draft, or resume a paused sequence and those of its letters that were paused by themselves.
+    """Start a draft, or resume a paused sequence and those of its steps that were paused automatically.
 
-    `sends_uncertain` also sends the letters that may have been sent before a backup was restored. Raises
+    With `sends_uncertain`, letters that may have been sent before a backup was restored are sent, too. Raises
     SequenceError, and MailingError if a manager has stopped its letters.
     """
     require_changeable(sequence)
@@ -173,9 +173,9 @@ def list_all_steps(sequence: Sequence) -> list[SequenceStep]:
 
 
 def find_stopped(sequence: Sequence) -> list[Mailing]:
-    """Return what holds the letters of steps that were stopped, though the sequence is running.
+    """Return the mailings of steps that were stopped although the sequence is running.
 
-    Those that wait for a decision after a restore are not among them.
+    Mailings that wait for a decision after a restore are not included.
     """
     if sequence.state is not SequenceState.ACTIVE:
         return []
@@ -188,7 +188,7 @@ def find_stopped(sequence: Sequence) -> list[Mailing]:
 
 
 def find_restored(sequence: Sequence) -> Mailing | None:
-    """Return what holds the letters of a step if its owner has to decide after a restore."""
+    """Return the mailing of a step whose owner has to decide after a restore, if there is one."""
     mailings = (step.mailing for step in list_all_steps(sequence))
     return next((mailing for mailing in mailings if _is_restored(mailing)), None)
 

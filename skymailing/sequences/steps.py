@@ -1,6 +1,6 @@
 """Add, change, move and remove the steps of sequences.
 
-Clients who are waiting for a step keep their date; the step's new letter and conditions apply to them.
+Clients who are waiting for a step keep their due date; the step's new letter and conditions apply to them.
 """
 
 from collections.abc import Sequence as Items
@@ -46,7 +46,7 @@ def add_step(
 ) -> SequenceStep:
     """Add a step to a locked sequence, at the end or before another one.
 
-    Clients who are past its place do not get it. Raises SequenceError and InvalidConditions.
+    Clients who are past its position do not get it. Raises SequenceError and InvalidConditions.
     """
     check_step(values, sequence.owner)
     steps = list_steps(db.session(), sequence.id)
@@ -70,15 +70,15 @@ def add_step(
     db.session.add(step)
     if before is not None and before not in steps:  # removed by another tab while this one waited
         raise SequenceError("sequence_step_removed")
-    place = steps.index(before) if before is not None else len(steps)
-    _number(sequence, [*steps[:place], step, *steps[place:]])
+    index = steps.index(before) if before is not None else len(steps)
+    _number(sequence, [*steps[:index], step, *steps[index:]])
     return step
 
 
 def change_step(step: SequenceStep, values: StepValues, now: datetime, expected: int | None = None) -> None:
     """Change a step of a locked sequence.
 
-    Raises InvalidConditions, and SequenceError, also if `expected` is no longer the step's version.
+    Raises InvalidConditions and SequenceError, the latter also if the step's version is not `expected`.
     """
     sequence = step.sequence
     _require_current(step)
@@ -93,13 +93,13 @@ def change_step(step: SequenceStep, values: StepValues, now: datetime, expected:
 
 
 def move_step_up(step: SequenceStep) -> None:
-    """Move a step of a locked sequence above the one before it; those who wait for it go on from there."""
+    """Move a step of a locked sequence up by one; clients waiting for it continue from its new position."""
     _require_current(step)
     steps = list_steps(db.session(), step.sequence_id)
-    place = steps.index(step)
-    above = next((n for n in range(place - 1, -1, -1) if steps[n].removed_at is None), None)
+    index = steps.index(step)
+    above = next((n for n in range(index - 1, -1, -1) if steps[n].removed_at is None), None)
     if above is not None:
-        steps.insert(above, steps.pop(place))
+        steps.insert(above, steps.pop(index))
     _number(step.sequence, steps)
 
 
@@ -109,14 +109,14 @@ def move_step(step: SequenceStep, before: SequenceStep | None) -> None:
     if step is before:
         return
     steps = [each for each in list_steps(db.session(), step.sequence_id) if each is not step]
-    place = len(steps) if before is None else steps.index(before)
-    _number(step.sequence, [*steps[:place], step, *steps[place:]])
+    index = len(steps) if before is None else steps.index(before)
+    _number(step.sequence, [*steps[:index], step, *steps[index:]])
 
 
 def remove_step(step: SequenceStep, now: datetime) -> None:
     """Remove a step of a locked sequence.
 
-    Those who are waiting for it go on to the next one when their time comes, without its letter. Raises
+    Clients who are waiting for it go on to the next step when it is due, without its letter. Raises
     SequenceError if it is the last step of a sequence that has started.
     """
     sequence = step.sequence
@@ -126,8 +126,8 @@ def remove_step(step: SequenceStep, now: datetime) -> None:
         raise SequenceError("sequence_last_step")
     waits = select(has_waiting()).where(SequenceStep.id == step.id)
     is_used = exists().where(Run.mailing_id == step.mailing_id)
-    is_waited = exists().where(Enrolment.step_id == step.id)
-    if db.session.scalar(waits) or db.session.scalar(select(is_used | is_waited)):
+    has_enrolment = exists().where(Enrolment.step_id == step.id)
+    if db.session.scalar(waits) or db.session.scalar(select(is_used | has_enrolment)):
         step.removed_at = now
     else:
         mailing_id = step.mailing_id
@@ -151,7 +151,7 @@ def _write(step: SequenceStep, sequence: Sequence, values: StepValues, now: date
 
 
 def write_mailing(step: SequenceStep, sequence: Sequence) -> None:
-    """Copy what the letters of a step need from its sequence to the mailing that holds them."""
+    """Copy the settings for a step's letters from its sequence to the step's mailing."""
     mailing = step.mailing
     mailing.sender_id, mailing.topic_id = sequence.sender_id, sequence.topic_id
     mailing.track_clicks = sequence.track_clicks

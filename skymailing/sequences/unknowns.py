@@ -31,7 +31,7 @@ def count_waiting(sequence: Sequence) -> int:
 
 
 def resend(sequence: Sequence, now: datetime) -> int:
-    """Send the emails again that are not too old; return how many.
+    """Send again the emails that are not too old; return how many.
 
     A client may get an email twice, with the same Message-ID. Raises SequenceError if all are too old, and
     MailingError if a manager has stopped them.

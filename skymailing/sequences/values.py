@@ -77,7 +77,7 @@ class SequenceValues:
     track_clicks: bool = False
 
 
-# What a trigger refers to: the column and the model.
+# The column and the model of the object that a trigger refers to.
 TARGETS: dict[Trigger, tuple[str, Any]] = {
     Trigger.FORM: ("form_id", SignupForm),
     Trigger.TAG: ("tag_id", Tag),
@@ -153,7 +153,7 @@ def check_step(values: StepValues, owner: User) -> None:
 
 
 def is_complete(sequence: Sequence) -> bool:
-    """Return whether what lets clients enter is chosen, and has not been deleted."""
+    """Return whether the object of the trigger has been chosen, and has not been deleted."""
     if sequence.trigger is Trigger.DATE:
         return bool(sequence.date_key)
     if sequence.trigger in TARGETS:

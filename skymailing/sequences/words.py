@@ -1,4 +1,4 @@
-"""Say in words what starts a sequence, and how long clients wait for a step."""
+"""Describe what starts a sequence, and how long clients wait for a step."""
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -8,7 +8,7 @@ from skymailing.sequences.values import is_complete
 
 
 def describe_start(sequence: Sequence) -> str:
-    """Return what lets clients enter."""
+    """Describe the trigger of a sequence."""
     if not is_complete(sequence):
         return str(_("not chosen yet, or deleted"))
     match sequence.trigger:
@@ -51,7 +51,7 @@ def _describe_date(sequence: Sequence) -> str:
 
 
 def describe_wait(step: SequenceStep, *, is_first: bool) -> str:
-    """Return when the letter of a step is sent, after the start or the previous one."""
+    """Describe when the letter of a step is sent, relative to the start or the previous letter."""
     if step.at_time is None:
         return _describe_length(step, is_first=is_first)
     at = step.at_time.strftime("%H:%M")

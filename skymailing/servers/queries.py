@@ -1,4 +1,4 @@
-"""Read the mail servers that an owner may use, and what uses them."""
+"""Read the mail servers that an owner may use, and the senders and runs that use them."""
 
 from sqlalchemy import exists, select
 
@@ -13,7 +13,7 @@ def list_servers(owner_id: int | None) -> list[SmtpServer]:
 
 
 def list_choices(owner_id: int) -> list[SmtpServer]:
-    """Return the servers that the owner's senders can use: their own, then those for everyone."""
+    """Return the servers that the owner's senders can use: the owner's own, then those for everyone."""
     return [*list_servers(owner_id), *list_servers(None)]
 
 

@@ -96,7 +96,8 @@ def _write(server: SmtpServer, values: ServerValues) -> bool:
     is_moved = any(getattr(server, name) != getattr(values, name) for name in IDENTITY)
     if server.owner_id is not None:
         _check_access(values)
-        # Otherwise, someone at an unlocked computer could send the password to a server that they control.
+        # Otherwise, a person at the owner's unlocked computer could send the password to a server of their
+        # own.
         if is_moved and not values.password:
             raise ServerError("server_password_missing" if is_new else "server_password_again", "password")
     for field in fields(values):
@@ -108,7 +109,7 @@ def _write(server: SmtpServer, values: ServerValues) -> bool:
 
 
 def _check_access(values: ServerValues) -> None:
-    """Reject what only operators may use: other ports, and connections without encryption or password."""
+    """Reject options that only operators may use: other ports, and no encryption or password."""
     if values.port not in PORTS or values.security is Security.NONE:
         raise ServerError("server_port_not_allowed", "access")
     if not values.username:
@@ -131,7 +132,7 @@ def check_unused(server: SmtpServer) -> None:
 
 
 def delete_server(server: SmtpServer, actor: Actor) -> None:
-    """Delete an unused server, with everything learned about it. Raises ServerError."""
+    """Delete an unused server, with all data learned about it. Raises ServerError."""
     _lock_server(server)
     check_unused(server)
     audit.record(AuditAction.SERVER_DELETED, actor, server)

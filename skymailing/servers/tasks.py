@@ -34,7 +34,7 @@ class TestResult:
 def run_tests(now: datetime, should_yield: Callable[[float], bool]) -> bool:
     """Test the waiting servers one after another; return whether there may be more.
 
-    One worker does so at a time, since some servers do not respond.
+    Only one worker does this at a time, because some servers do not respond.
     """
     lease, start = uuid4().hex, time.monotonic()
     if not queue.hold_lease(hints.SERVER_TESTS, lease, LEASE):

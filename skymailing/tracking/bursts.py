@@ -1,7 +1,7 @@
 """Recognize scanners that follow all links of a letter within seconds.
 
 The time since the letter was sent does not help: half of the scanners come after 40 seconds or more, when
-people also read. But no person follows three links of one letter within two seconds.
+people are reading, too. But no person follows three links of one letter within two seconds.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ class Hit:
 
 
 def find_bursts(hits: Sequence[Hit], link_count: int) -> list[int]:
-    """Return the positions of the hits that are part of a burst; hits are of one letter, ordered by time.
+    """Return the positions of the hits that are part of a burst; all are of one letter, ordered by time.
 
     A burst has MIN_LINKS different links within WINDOW, or both links if the letter has only two.
     """

@@ -1,4 +1,4 @@
-"""Count clicks by people and by machines: per letter and per run, and for each link in them.
+"""Count the clicks of people and of machines on the links in letters.
 
 All clicks of a burst count as a machine's, even if an earlier fold counted some of them as a person's.
 """
@@ -19,7 +19,7 @@ from skymailing.tracking.devices import Device
 from skymailing.tracking.hits import NotedHit
 from skymailing.tracking.machines import Visitor
 
-MAX_HITS = 1_000  # hits of one letter that are examined per slice; more can only come from a machine
+MAX_HITS = 1_000  # hits of one letter that are examined per slice; further hits can only come from a machine
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,7 +44,7 @@ class LinkClicks:
             self.last_at, self.was_person = at, is_person
 
     def reassign_last(self) -> None:
-        """Count the last click, so far counted as a person's, as a machine's."""
+        """Count the last click as a machine's instead of a person's."""
         self.clicks, self.machine_clicks, self.was_person = self.clicks - 1, self.machine_clicks + 1, False
 
 
@@ -57,7 +57,7 @@ class LetterClicks:
     mailing_id: int
     variant: int  # the variant that it contains; 0 without a test
     links: dict[int, LinkClicks] = field(default_factory=dict)
-    # As stored: people's clicks and machines' clicks, by link number.
+    # The stored counts: people's clicks and machines' clicks, by link number.
     stored: dict[int, tuple[int, int]] = field(default_factory=dict)
     device: Device | None = None  # of the first new click that counts as a person's
 

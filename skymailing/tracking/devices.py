@@ -1,4 +1,7 @@
-"""Find out on which kind of device a link was clicked. Only sums for all recipients of a run are kept."""
+"""Recognize the kind of device on which a link was clicked.
+
+Only sums for all recipients of a run are kept.
+"""
 
 import re
 from enum import StrEnum
@@ -6,7 +9,7 @@ from functools import lru_cache
 
 from skymailing.tracking.machines import MAX_AGENT_LENGTH, Sent
 
-# Tablets with Android say so by what they lack; an iPad with Safari looks like a Mac.
+# Android tablets lack the word "Mobile"; an iPad with Safari looks like a Mac.
 TABLET = re.compile(r"iPad|Tablet|PlayBook|Kindle|Silk/|Android(?!.*Mobile)", re.IGNORECASE)
 PHONE = re.compile(r"Mobi|iPhone|iPod|Android|Windows Phone|Opera Mini|BlackBerry", re.IGNORECASE)
 COMPUTER = re.compile(r"Windows NT|Macintosh|X11|CrOS", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Add the noted hits to the counts, each exactly once: a slice and its progress are one transaction."""
+"""Add the noted hits to the counts, exactly once: one transaction stores a slice and its progress."""
 
 import time
 from datetime import datetime

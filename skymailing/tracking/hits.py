@@ -16,7 +16,7 @@ from skymailing.tracking.machines import Visitor
 
 logger = logging.getLogger(__name__)
 
-# Lists, the oldest first. Earlier versions cannot read hits with a device, so those have a list of their own.
+# Lists, the oldest first. Earlier versions cannot read hits with a device, so those have a separate list.
 HITS, EARLIER_HITS = "skymailing:hits-2", "skymailing:hits"
 TRACKING_IMAGE = 0  # the number of the tracking image; links are numbered from 1
 # About 40 MB in Redis. More hits between two sweeps are an attack.

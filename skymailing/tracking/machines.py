@@ -1,7 +1,7 @@
 """Decide whether a request for a link or a tracking image comes from a person or from a machine.
 
-Only the verdict is kept, not the address or the browser. Scanners that follow all links at once cannot be
-recognized by a single request; `bursts` finds them later.
+Only the verdict is kept, not the IP address or the browser. A scanner that follows all links at once cannot
+be recognized by a single request; `bursts` recognizes it later.
 """
 
 import re
@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from werkzeug.datastructures import Headers
 
-# The proxies through which webmail loads images when a person opens a letter, and Outlook itself. Lists of
-# crawlers contain most of them.
+# The proxies through which webmail loads images when a person opens a letter, and mail programs. Lists of
+# crawlers include most of them.
 IMAGE_PROXY = re.compile(
     r"GoogleImageProxy|YahooMailProxy|YandexImageResizer|Mail\.Ru\b|Microsoft Office|Microsoft Outlook|"
     r"Outlook-(?:iOS|Android)|MSOffice|Thunderbird",
@@ -23,7 +23,7 @@ APPLE_PROXY = re.compile(r"Mozilla/5\.0|Mozilla/5\.0 \([^()]*\) AppleWebKit/[\d.
 PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 PREFETCH = re.compile("prefetch|prerender|preview", re.IGNORECASE)
 Sent = Mapping[str, str] | Headers
-MAX_AGENT_LENGTH = 500  # characters that are examined
+MAX_AGENT_LENGTH = 500  # examined characters
 
 
 class Visitor(StrEnum):
@@ -35,12 +35,12 @@ class Visitor(StrEnum):
 
 
 def judge_click(headers: Sent) -> Visitor:
-    """Return who followed a link with these request headers (a GET; other methods never count)."""
+    """Return the kind of visitor that followed a link with these request headers (of a GET request)."""
     return _judge(headers.get("User-Agent", ""), headers, is_image=False)
 
 
 def judge_open(headers: Sent) -> Visitor:
-    """Return who loaded a tracking image with these request headers."""
+    """Return the kind of visitor that loaded a tracking image with these request headers."""
     return _judge(headers.get("User-Agent", ""), headers, is_image=True)
 
 

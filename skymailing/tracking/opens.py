@@ -1,7 +1,7 @@
-"""Store when letters were opened, as far as their mailing allows: a loaded tracking image suggests an open.
+"""Store when letters were opened, if their mailing allows it: a loaded tracking image suggests an open.
 
-Images that Apple's proxy loads in advance are ignored, and so are machines. If opens are counted per person,
-only people who agreed are counted: the consent is checked here, so that a withdrawal takes effect with its
+Images loaded by machines, or in advance by Apple's proxy, are ignored. If opens are counted per person, only
+people who have consented are counted. The consent is checked here, so that a withdrawal takes effect with its
 commit.
 """
 
@@ -26,7 +26,7 @@ SCANNED = 2  # if a machine followed this many links within WINDOW of an open, i
 
 
 def store_opens(connection: Connection, hits: Sequence[NotedHit]) -> None:
-    """Store the opens of each letter; unless opens are counted per person, only the day of the last one.
+    """Store the opens of each letter: only the day of the last one, unless opens are counted per person.
 
     Call this after the clicks of the same fold are stored.
     """
@@ -106,9 +106,10 @@ _OPENS = Upsert(_make_upsert)
 
 
 def forget_opens(connection: Connection, owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
-    """Remove opens that were stored with people's consent; folds wait until the transaction ends."""
+    """Remove opens that were stored with people's consent; folds wait until this transaction ends."""
     take_turn(connection, now)
-    # Search by client, whose letters an index finds; letters of merged clients belong to the kept client.
+    # Search by client, because an index finds a client's letters; those of merged clients belong to the kept
+    # one.
     own = select(Client.id).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
     letters = select(Delivery.id).where(Delivery.client_id.in_(own))
     counted = (Engagement.opens > 0) & Engagement.delivery_id.in_(letters)

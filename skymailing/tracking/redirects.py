@@ -18,7 +18,7 @@ from skymailing.web.responses import list_security_headers
 from skymailing.web.urls import CLICK_PREFIX
 
 LINK = re.compile(rf"{CLICK_PREFIX}/([\w-]+)/([1-9]\d{{0,3}})", re.ASCII)
-# The target's server learns nothing about the letter, and no cache may respond to the next click.
+# The target's server must learn nothing about the letter, and no cache may answer the next click.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 
 

@@ -106,8 +106,8 @@ def _increase_runs(connection: Connection, letters: Sequence[LetterClicks], now:
     for letter in letters:
         if change := bool(letter.clicks) - letter.was_clicked:
             clicked[letter.run_id]["clicked"] += change
-            # The device of an earlier click is not stored. Gateways, whose clicks are taken back, look like
-            # computers.
+            # The device of an earlier click is not stored. A click that is removed again comes from a
+            # gateway, which looks like a computer.
             device = letter.device if change > 0 else Device.COMPUTER
             if device and (column := DEVICE_COLUMNS.get(device)):
                 clicked[letter.run_id][column] += change

@@ -1,4 +1,4 @@
-"""Find where a letter's link leads; after the first request for a run, its links are in memory."""
+"""Find the target of a letter's link; after the first request for a run, its links are in memory."""
 
 import time
 from collections import OrderedDict
@@ -17,8 +17,8 @@ from skymailing.tracking.hits import TRACKING_IMAGE
 MAX_RUNS = 1_000  # runs whose links a process remembers
 # Seconds until a run is read again: its mailing may have been disabled by a manager or deleted by its owner.
 REMEMBERED = 60
-# The same for a link that is not in memory: it may be new, since workers add links during a run, and SQLite
-# reuses the IDs of deleted runs.
+# The same for a link that is not in memory. It may be new: workers add links during a run, and SQLite reuses
+# the IDs of deleted runs.
 CHECKED = 1
 
 

@@ -1,4 +1,4 @@
-"""Claim due calls of endpoints, and record what happened to them. The caller commits."""
+"""Claim due calls of endpoints, and record their results. The caller commits."""
 
 import json
 from collections import defaultdict
@@ -26,7 +26,7 @@ from skymailing.models import (
 from skymailing.webhooks.letters import read_letters
 from skymailing.webhooks.services import disable_faulty
 
-# Longer than a turn: its last call may begin late, and DNS may be slow.
+# Longer than a turn, because its last call may begin late, and DNS may be slow.
 LEASE = timedelta(seconds=90)
 # Delays before the second attempt, the third, and so on; a call fails after the last one.
 RETRIES = (
@@ -39,7 +39,7 @@ PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0, 5, 30, 60, 300))
 MIN_FAULTS = 10
 FAULTY_TIME = timedelta(days=5)
 GONE = 410
-# Exactly as in the index: databases do not recognize that a parameter means the same.
+# The same text as in the index: with a parameter, the databases would not use it.
 IS_PENDING: ColumnElement[bool] = literal_column("webhook_calls.state = 'pending'")
 
 
@@ -75,7 +75,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a call; without a response, the code is None and the text says why."""
+    """The result of a call; without a response, the code is None and the text gives the reason."""
 
     call: ClaimedCall
     code: int | None
@@ -173,7 +173,7 @@ def write_body(event: WebhookEvent) -> bytes:
 
 
 def record(results: Sequence[TurnResult], now: datetime) -> bool:
-    """Record the outcomes of turns, release the calls that were not sent, and note endpoints' faults.
+    """Record the outcomes of turns, release the calls that were not sent, and record faults of endpoints.
 
     Return whether an endpoint was disabled; if so, a letter to its owner is waiting to be sent.
     """
@@ -186,7 +186,7 @@ def record(results: Sequence[TurnResult], now: datetime) -> bool:
 
 
 def _record_endpoint(result: TurnResult, now: datetime) -> bool:
-    """Note whether the endpoint works; return whether it was disabled."""
+    """Record whether the endpoint works; return whether it was disabled."""
     last = result.outcomes[-1]
     if last.is_delivered and not result.turn.endpoint.has_faults:
         return False

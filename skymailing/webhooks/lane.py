@@ -1,6 +1,6 @@
 """Send calls in threads, so that a slow endpoint keeps neither a worker nor the other endpoints waiting.
 
-The threads use nothing but the network. One thread of the worker (`tasks`) reads and writes the database.
+These threads use only the network. One thread of the worker (`tasks`) reads and writes the database.
 """
 
 import threading
@@ -22,14 +22,14 @@ THREADS = 32
 TURNS_PER_ENDPOINT = 2
 TURNS_PER_OWNER = 6  # so that a few owners with slow endpoints cannot use all threads
 CALLS_PER_TURN = 100
-MOST_CALLS = THREADS * CALLS_PER_TURN
+MAX_CALLS = THREADS * CALLS_PER_TURN
 TURN_SECONDS = 5.0  # after which a turn sends no further call
-MOST_IDLE = 100  # connections that are kept for further calls
+MAX_IDLE = 100  # connections that are kept for further calls
 
 
 @dataclass(slots=True)
 class IdleConnection:
-    """A connection that is kept, and the address to which it leads."""
+    """A connection that is kept for further calls, and its URL."""
 
     url: str
     connection: Connection
@@ -54,21 +54,21 @@ class Lane:
         """Whether turns are being sent."""
         return self._by_endpoint.total() > 0
 
-    def choose(self, due: Sequence[DueEndpoint], most_calls: int = MOST_CALLS) -> dict[DueEndpoint, int]:
-        """Return whose turn it is, and how many calls each may send: those that have waited longest.
+    def choose(self, due: Sequence[DueEndpoint], max_calls: int = MAX_CALLS) -> dict[DueEndpoint, int]:
+        """Return the endpoints that get a turn, and how many calls each may send, `max_calls` in total.
 
-        All of them together send up to `most_calls`.
+        Those that have waited longest come first.
         """
         chosen: dict[DueEndpoint, int] = {}
         by_owner = self._by_owner.copy()
         room = THREADS - self._by_endpoint.total()
         for endpoint in sorted(due, key=lambda endpoint: (self._served.get(endpoint.id, 0.0), endpoint.id)):
             # After a fault, a single call shows whether the endpoint works again.
-            most_turns = 1 if endpoint.has_faults else TURNS_PER_ENDPOINT
-            has_room = self._by_endpoint[endpoint.id] < most_turns
-            if room and most_calls and has_room and by_owner[endpoint.owner_id] < TURNS_PER_OWNER:
-                chosen[endpoint] = 1 if endpoint.has_faults else min(CALLS_PER_TURN, most_calls)
-                most_calls -= chosen[endpoint]
+            max_turns = 1 if endpoint.has_faults else TURNS_PER_ENDPOINT
+            has_room = self._by_endpoint[endpoint.id] < max_turns
+            if room and max_calls and has_room and by_owner[endpoint.owner_id] < TURNS_PER_OWNER:
+                chosen[endpoint] = 1 if endpoint.has_faults else min(CALLS_PER_TURN, max_calls)
+                max_calls -= chosen[endpoint]
                 by_owner[endpoint.owner_id] += 1
                 room -= 1
         return chosen
@@ -113,7 +113,7 @@ class Lane:
         self._idle.clear()
 
     def _keep(self, turn: Turn, connection: Connection) -> None:
-        if sum(map(len, self._idle.values())) < MOST_IDLE:
+        if sum(map(len, self._idle.values())) < MAX_IDLE:
             self._idle[turn.endpoint.id].append(IdleConnection(turn.url, connection))
         else:
             connection.close()
@@ -142,12 +142,12 @@ def send_turn(
     allowed: Collection[Network],
     should_stop: Callable[[], bool],
 ) -> tuple[TurnResult, Connection | None]:
-    """Send the calls of a turn until one fails or the time is over; return also the open connection."""
+    """Send the calls of a turn until one fails or the time is up; return the result and the connection."""
     start = time.monotonic()
     outcomes: list[Outcome] = []
     try:
         caller = Caller(split_url(turn.url), allowed, connection)
-    except UserError:  # stored by a version with other rules
+    except UserError:  # stored by a version with different rules
         return TurnResult(turn, [Outcome(turn.calls[0], None, "invalid address", utcnow())]), None
     for call in turn.calls:
         if outcomes and (time.monotonic() - start > TURN_SECONDS or should_stop()):

@@ -1,7 +1,7 @@
-"""Report letters by reading the log of attempts, so that sending a letter writes nothing more.
+"""Report letters by reading the log of attempts, so that sending a letter writes no additional rows.
 
-Each endpoint has a cursor. A call reports the next attempts after it, and the following call is made once
-that one has ended, so the calls of an endpoint are in order.
+Each endpoint has a cursor. A call reports the next attempts after it. The following call is added only when
+that call has ended, so the calls of an endpoint are in order.
 """
 
 from datetime import datetime
@@ -58,10 +58,10 @@ def _has_open_call() -> Any:
 
 
 def add_call(endpoint_id: int, now: datetime) -> bool:
-    """Make the next call of an endpoint; return False if attempts are not complete yet.
+    """Add the next call of an endpoint; return False if the attempts are not complete yet.
 
-    A transaction that commits later may contain earlier attempts. So the newest attempt is noted first, and
-    attempts up to it are reported once all transactions that were open then have ended.
+    A transaction that commits later may contain earlier attempts. Therefore, the newest attempt is stored
+    first. Attempts up to it are reported once all transactions that were open at that time have ended.
     """
     locked = select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, ~_has_open_call())
     endpoint = db.session.scalar(
@@ -96,7 +96,7 @@ def add_call(endpoint_id: int, now: datetime) -> bool:
 
 
 def _read_horizon(end: str) -> int:
-    """Return an end of the current snapshot; 0 on SQLite, where only one transaction at a time writes."""
+    """Return a boundary of the current snapshot; 0 on SQLite, where only one transaction writes at a time."""
     return 0 if is_sqlite() else int(db.session.scalar(text(HORIZON.format(end))) or 0)
 
 
@@ -114,7 +114,7 @@ def read_letters(owner_id: int, after: int, until: int) -> list[dict[str, Any]]:
 
 
 def rewind_reused() -> None:
-    """Set back cursors that are beyond the newest attempt: SQLite gives the IDs of removed rows again."""
+    """Set back cursors that are beyond the newest attempt: SQLite reuses the IDs of removed rows."""
     if not is_sqlite():
         return
     newest = db.session.scalar(select(func.max(Attempt.id))) or 0

@@ -1,4 +1,4 @@
-"""Add, change and delete endpoints, and request calls; lock the owner's row, so that limits hold."""
+"""Add, change and delete endpoints, and request calls; lock the owner's row to enforce limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from skymailing.webhooks.letters import find_last_attempt
 from skymailing.webhooks.signatures import make_secret
 from skymailing.webhooks.urls import parse_url
 
-ROTATION_TIME = timedelta(hours=24)  # for which the old secret signs as well
+ROTATION_TIME = timedelta(hours=24)  # for which calls are also signed with the old secret
 TESTS_PER_HOUR = 60
 DISABLED_LETTER = "webhook-disabled"
 SERVICE = Actor(None, "SkyMailing")
@@ -97,7 +97,7 @@ def _write(endpoint: WebhookEndpoint, values: EndpointValues) -> bool:
 
 
 def rotate_secret(endpoint: WebhookEndpoint, now: datetime, actor: Actor) -> str:
-    """Replace the secret and return the new one; the old one also signs for ROTATION_TIME."""
+    """Replace the secret and return the new one; calls are also signed with the old one for ROTATION_TIME."""
     lock(endpoint)
     secret = make_secret()
     endpoint.encrypted_old_secret = endpoint.encrypted_secret
@@ -119,7 +119,7 @@ def enable_endpoint(endpoint: WebhookEndpoint, actor: Actor) -> None:
 
 
 def disable_endpoint(endpoint: WebhookEndpoint, actor: Actor) -> None:
-    """Stop sending events to an endpoint; those that happen from now on are not kept."""
+    """Stop sending events to an endpoint; new events are not stored for it."""
     lock(endpoint)
     if endpoint.is_enabled:
         endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, DisabledReason.OWNER
@@ -127,7 +127,7 @@ def disable_endpoint(endpoint: WebhookEndpoint, actor: Actor) -> None:
 
 
 def disable_faulty(endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
-    """Stop sending events to an endpoint that does not accept them, and notify its owner; it is locked."""
+    """Stop sending events to a locked endpoint that does not accept them, and notify its owner."""
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
     _finish(endpoint, AuditAction.WEBHOOK_DISABLED, SERVICE, reason)
     owner = db.session.get_one(User, endpoint.owner_id)
@@ -170,7 +170,7 @@ def _require_enabled(endpoint: WebhookEndpoint) -> None:
 
 
 def _try_soon(endpoint: WebhookEndpoint) -> None:
-    """End the pause after faults: the owner has perhaps repaired the endpoint."""
+    """End the pause after faults, because the owner may have repaired the endpoint."""
     endpoint.paused_until = None
     db.session.flush()
 
@@ -186,7 +186,7 @@ def _finish(endpoint: WebhookEndpoint, action: AuditAction, actor: Actor, reason
 
 
 def lock(endpoint: WebhookEndpoint) -> None:
-    """Lock an endpoint until the transaction ends, and read it again; raises WebhookError if it is gone."""
+    """Lock an endpoint until the transaction ends, and read it again; raises WebhookError if deleted."""
     try:
         db.session.refresh(endpoint, with_for_update={"key_share": True})
     except InvalidRequestError as error:

@@ -1,4 +1,4 @@
-"""Sign calls as Standard Webhooks describes (https://www.standardwebhooks.com), and make secrets."""
+"""Sign calls according to Standard Webhooks (https://www.standardwebhooks.com), and generate secrets."""
 
 import base64
 import hashlib

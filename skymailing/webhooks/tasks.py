@@ -1,4 +1,4 @@
-"""Send the calls of webhooks in a thread of a worker that runs alongside its jobs, and record them.
+"""Send the calls of webhooks in a thread that runs alongside a worker's jobs, and record the results.
 
 Mailings do not wait for webhooks: the thread mostly waits for the network, and while letters are being sent
 it pauses between batches. One worker at a time does this. If it dies, the leases of its calls expire, and
@@ -24,25 +24,25 @@ from skymailing.extensions import db
 from skymailing.models import Delivery
 from skymailing.webhooks import claims, letters
 from skymailing.webhooks.claims import TurnResult
-from skymailing.webhooks.lane import MOST_CALLS, Lane
+from skymailing.webhooks.lane import MAX_CALLS, Lane
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.5  # between two looks at the database while nothing ends
-LINGER_SECONDS = 7.0  # for which the thread waits for more, such as the first retries
+POLL_SECONDS = 0.5  # between two queries while no call ends
+LINGER_SECONDS = 7.0  # for which the thread waits for more calls, such as the first retries
 LEASE_SECONDS = 30  # after which a worker that sends calls counts as dead
 RENEWAL_SECONDS = 10.0
 RECORD_SECONDS = 30.0  # for retries while the database is unavailable
-# While letters are being sent: the calls of each round, and the pause after it.
+# While letters are being sent: the calls per round, and the pause after it.
 POLITE_CALLS = 50
 POLITE_PAUSE = 0.2
-POLITE_SECONDS = 3.0  # after letters were seen, since there are moments between two windows of them
-# Exactly as in the index: databases do not recognize that a parameter means the same.
+POLITE_SECONDS = 3.0  # after letters were last seen, because there are gaps between their windows
+# The same text as in the index: with a parameter, the databases would not use it.
 IS_SENDING: ColumnElement[bool] = literal_column("deliveries.state = 'sending'")
 
 
 def send_due_calls(linger_seconds: float = 0.0) -> None:
-    """Send calls until none has been due for `linger_seconds`, unless another worker does so."""
+    """Send calls until none has been due for `linger_seconds`, unless another worker is doing this."""
     holder = uuid4().hex
     if not queue.hold_lease(hints.WEBHOOKS, holder, LEASE_SECONDS):
         return
@@ -64,10 +64,10 @@ def _run(lane: Lane, renew: Callable[[], bool], linger_seconds: float) -> None:
                 return
             renewed = now
         may_start = not worker.stop_is_requested()
-        if _letters_are_sent():
+        if _are_letters_being_sent():
             polite_until = now + POLITE_SECONDS
         is_polite = now < polite_until
-        is_waiting = may_start and _start_turns(lane, POLITE_CALLS if is_polite else MOST_CALLS)
+        is_waiting = may_start and _start_turns(lane, POLITE_CALLS if is_polite else MAX_CALLS)
         if lane.is_busy:
             record(lane.collect(POLL_SECONDS))
             last_work = time.monotonic()
@@ -82,19 +82,19 @@ def _run(lane: Lane, renew: Callable[[], bool], linger_seconds: float) -> None:
             time.sleep(POLITE_PAUSE)
 
 
-def _letters_are_sent() -> bool:
-    """Return whether a worker is sending letters, which go first."""
+def _are_letters_being_sent() -> bool:
+    """Return whether a worker is sending letters, which take precedence."""
     start_reading()
     found = db.session.scalar(select(exists().where(IS_SENDING).select_from(Delivery)))
     db.session.rollback()
     return bool(found)
 
 
-def _start_turns(lane: Lane, most_calls: int) -> bool:
-    """Claim and start up to `most_calls` that are due; return whether letters remain to be reported."""
+def _start_turns(lane: Lane, max_calls: int) -> bool:
+    """Claim and start up to `max_calls` that are due; return whether letters remain to be reported."""
     has_letters = _add_letter_calls()
     start_reading()
-    wanted = lane.choose(claims.list_due_endpoints(utcnow()), most_calls)
+    wanted = lane.choose(claims.list_due_endpoints(utcnow()), max_calls)
     db.session.rollback()
     if not wanted:
         return has_letters
@@ -106,7 +106,7 @@ def _start_turns(lane: Lane, most_calls: int) -> bool:
 
 
 def _add_letter_calls() -> bool:
-    """Add the next calls about letters; return whether there are any, also if they are not complete yet."""
+    """Add the next calls about letters; return whether there are any, even if they are not complete yet."""
     start_reading()
     waiting = letters.list_waiting_endpoints()
     db.session.rollback()
@@ -117,13 +117,13 @@ def _add_letter_calls() -> bool:
 
 
 def record(results: Sequence[TurnResult]) -> None:
-    """Record the results of turns, and ask for letters to the owners of endpoints that were disabled."""
+    """Record the results of turns, and send hints for letters to owners whose endpoints were disabled."""
     if results:
         write_with_retries(partial(_record, results), RECORD_SECONDS)
 
 
 def _record(results: Sequence[TurnResult]) -> None:
-    db.session.rollback()  # an earlier attempt may have failed in the middle
+    db.session.rollback()  # an earlier attempt may have failed halfway
     has_letters = claims.record(results, utcnow())
     db.session.commit()
     counters.add(_count_outcomes(results))

@@ -1,4 +1,4 @@
-"""Check the address of an endpoint, and take it apart for a call."""
+"""Check the address of an endpoint, and split it into its parts for a call."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -26,7 +26,7 @@ class EndpointUrl:
 
 
 def parse_url(text: str) -> EndpointUrl:
-    """Return the address in a URL that a user typed; raises InvalidUrl."""
+    """Return the address in a URL that a user entered; raises InvalidUrl."""
     if len(text) > URL_MAX_LENGTH:
         raise InvalidUrl("webhook_url_too_long", length=URL_MAX_LENGTH)
     parsed = split_url(text.strip())
@@ -39,7 +39,7 @@ def parse_url(text: str) -> EndpointUrl:
     if parsed.port != TLS_PORT and parsed.port < LEAST_OTHER_PORT:
         raise InvalidUrl("webhook_url_port", port=LEAST_OTHER_PORT)
     url = EndpointUrl(host, parsed.port, parsed.target)
-    if len(str(url)) > URL_MAX_LENGTH:  # escaped
+    if len(str(url)) > URL_MAX_LENGTH:  # escaping makes it longer
         raise InvalidUrl("webhook_url_too_long", length=URL_MAX_LENGTH)
     return url
 

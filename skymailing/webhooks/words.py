@@ -40,6 +40,6 @@ FAULT_WORDS: dict[str, LazyString] = {
 
 
 def describe_response(call: WebhookCall) -> str:
-    """Return the endpoint's last response, or why there was none, in the current language."""
+    """Return the endpoint's last response, or the reason why there was none, in the current language."""
     is_ours = call.last_code is None
     return str(FAULT_WORDS.get(call.last_response, call.last_response)) if is_ours else call.last_response

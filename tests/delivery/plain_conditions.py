@@ -1,4 +1,4 @@
-"""Evaluate the conditions of a segment in plain Python, to compare with what databases find."""
+"""Evaluate the conditions of a segment in plain Python, for comparison with the databases' results."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta

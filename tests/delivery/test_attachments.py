@@ -1,4 +1,4 @@
-"""Test letters with attachments: what they contain, and that their signatures are valid."""
+"""Test the contents and the signatures of letters with attachments."""
 
 import itertools
 from dataclasses import replace

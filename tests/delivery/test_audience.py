@@ -1,4 +1,4 @@
-"""Test who gets a mailing to segments and tags, what its run stores, and what pauses it."""
+"""Test the recipients of mailings to segments and tags, their runs, and the reasons for pauses."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_included_clients_get_one_letter_each_unless_they_are_excluded(
 def test_planning_evaluates_a_segment_once(
     session: Session, user: User, town: dict[str, Any], start: Start, smtp: SmtpServer
 ) -> None:
-    """Looking for an attribute without a type can take a long time, and the mailing is locked."""
+    """Searching for an attribute without a type can take long, and the mailing is locked during that time."""
     user.attribute_types = {}
     mailing = mail_to(session, user, [town["segment"]], [])
     with record_statements() as statements:

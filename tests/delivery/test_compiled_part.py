@@ -1,4 +1,4 @@
-"""Test that values are inserted where they belong."""
+"""Test that values are inserted in the right places."""
 
 import pytest
 

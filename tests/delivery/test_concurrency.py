@@ -1,4 +1,4 @@
-"""Test how many sessions a worker keeps, with servers that are near, far away or slow."""
+"""Test how many sessions a worker keeps with servers that are near, distant or slow."""
 
 import threading
 import time
@@ -75,16 +75,16 @@ def test_a_distant_server_gets_more_sessions_than_a_slow_one(
     monkeypatch.setitem(app.config, "MAIL_MAX_DISTANT_CONNECTIONS", DISTANT)
     create_clients(user, 120)
     due_mailing(user)
-    clerk, most = threading.Lock(), 0
+    server_lock, max_sessions = threading.Lock(), 0
 
     def reply(turn: Turn) -> None:
-        nonlocal most
-        most = max(most, turn.sink.open_sessions)
+        nonlocal max_sessions
+        max_sessions = max(max_sessions, turn.sink.open_sessions)
         if turn.stage is Stage.DOT:
             if server == "distant":
                 time.sleep(0.03)
             else:  # handles one letter at a time
-                with clerk:
+                with server_lock:
                     time.sleep(0.03)
 
     script: Script = reply
@@ -93,4 +93,4 @@ def test_a_distant_server_gets_more_sessions_than_a_slow_one(
         sweep()
         assert count_states(session, get_only_run(session)) == {"sent": 120}
 
-    assert most == expected
+    assert max_sessions == expected

@@ -38,7 +38,7 @@ def newcomer(session: Session) -> User:
 
 
 def read_progress(app: Flask, run: Run) -> tuple[str, str]:
-    """Return what the run's page says about the limit and about letters that will not be sent."""
+    """Return the text of the run's page about the limit and about letters that will not be sent."""
     with app.test_request_context():
         (ledger,) = count_runs([run])
         shown = format_progress(measure_progress(run.mailing, ledger, utcnow()))
@@ -68,7 +68,7 @@ def test_letters_beyond_the_limit_of_a_day_wait_for_the_next_day(
         assert limit.endswith("12:00.")
         assert forecast == ""
         with app.app_context():
-            assert find_oldest_due(utcnow()) is None, "no alarm: the letters wait as they should"
+            assert find_oldest_due(utcnow()) is None, "no alarm, because the letters are supposed to wait"
     with time_machine.travel(noon + timedelta(hours=23, minutes=59)):
         sweep()
         assert len(smtp.letters) == 25

@@ -1,4 +1,4 @@
-"""Test what runs at local time mean for older versions, other owners and ordinary runs."""
+"""Test the effects of runs at local time on older versions, other owners and ordinary runs."""
 
 from datetime import timedelta
 
@@ -48,7 +48,7 @@ def test_zones_of_other_owners_are_not_listed(app: Flask, user: User) -> None:
 
 
 def test_claims_of_ordinary_runs_do_not_read_times(app: Flask, user: User, session: Session) -> None:
-    """Only runs at local time pay for them."""
+    """Only runs at local time need them."""
     ClientFactory.create(owner=user, timezone="America/New_York")
     worker = Worker.of_mailing(app, user)
     with record_statements() as statements:

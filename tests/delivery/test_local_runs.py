@@ -166,7 +166,7 @@ def test_a_daily_mailing_sends_one_letter_per_day_and_keeps_its_occurrences(
     assert [run.started_at for run in runs] == [TOKYO, TOKYO + DAY, TOKYO + 2 * DAY]
 
 
-def test_letters_whose_time_comes_after_the_end_expire(
+def test_letters_that_would_be_due_after_the_end_expire(
     session: Session, sweep_at: SweepAt, create_mailing: Callable[..., Mailing], smtp: SmtpServer
 ) -> None:
     create_mailing(ends_at=MOSCOW + timedelta(hours=1))
@@ -287,7 +287,7 @@ def test_limits_per_domain_do_not_send_letters_early(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_letters_of_ordinary_runs_have_no_time_of_their_own(
+def test_letters_of_ordinary_runs_have_no_local_time(
     app: Flask, session: Session, sweep_at: SweepAt, user: User, smtp: SmtpServer
 ) -> None:
     ClientFactory.create(owner=user, timezone="America/New_York")

@@ -1,4 +1,4 @@
-"""Test when letters at local time are due, against clocks that are read minute by minute."""
+"""Test when letters at local time are due, by comparison with clocks that are read minute by minute."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -59,9 +59,9 @@ def make_start(
 
 
 def read_clock(clock: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first minute at which a clock shows `clock`, read from the day before on.
+    """Return the first minute at which a clock shows `clock`, starting the day before.
 
-    If the clock skips it, return when it would have been that late if it had not been set forward.
+    If the clock skips this time, return when it would have been.
     """
     now = clock.replace(tzinfo=UTC) - timedelta(hours=15)
     while (shown := now.astimezone(zone).replace(tzinfo=None)) < clock:
@@ -89,7 +89,7 @@ def test_each_zone_is_due_when_its_clock_shows_the_time(
         assert due == at, "zones with the same offset are due together"
 
 
-def test_the_owners_zone_is_due_at_the_start_also_in_the_second_of_two_equal_hours() -> None:
+def test_the_owners_zone_is_due_at_the_start_even_in_a_repeated_hour() -> None:
     berlin, at = ZoneInfo("Europe/Berlin"), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
     start = make_start(at, berlin)
     assert find_due_times(start, ["Europe/Berlin", "Europe/Paris"], at - timedelta(days=1)) == {
@@ -139,7 +139,7 @@ def test_a_daily_mailing_does_not_send_two_letters_at_the_same_time() -> None:
     assert weekly.find_due(TOKYO, at) == datetime(2026, 11, 21, 1, tzinfo=UTC)
 
 
-def test_sending_hours_are_those_of_the_client() -> None:
+def test_sending_hours_apply_in_the_clients_zone() -> None:
     at = datetime(2026, 11, 20, 17, tzinfo=UTC)  # a Friday, 20:00
     start = make_start(at, hours=("12345", time(9), time(18)))
     before = at - timedelta(days=1)
@@ -150,7 +150,7 @@ def test_sending_hours_are_those_of_the_client() -> None:
     assert start.find_due(TOKYO, open_now) <= open_now
 
 
-def test_an_unknown_zone_is_that_of_the_owner() -> None:
+def test_an_unknown_zone_is_replaced_with_the_owners() -> None:
     assert find_zone("", MOSCOW) is MOSCOW
     assert find_zone("Mars/Olympus", MOSCOW) is MOSCOW
     assert find_zone("../etc/passwd", MOSCOW) is MOSCOW

@@ -69,7 +69,7 @@ def test_few_clients_wait_only_if_the_sample_is_not_empty(
         assert (run.winner, run.decision) == (1, Decision.NO_DIFFERENCE)
 
 
-def test_an_owner_can_choose_although_the_sample_is_empty(
+def test_an_owner_can_choose_even_if_the_sample_is_empty(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 1)

@@ -20,7 +20,7 @@ from tests.faults.sink import Sink, Stage, Turn
 from tests.outbox.conftest import add_letter
 from tests.support.factories import UserFactory, create_clients, due_mailing
 
-# What a refusal means for its owner is decided in Python.
+# The consequences of a refusal are decided in Python.
 pytestmark = pytest.mark.one_engine
 
 REFUSAL = "421 4.7.0 not with these links"
@@ -171,7 +171,7 @@ def test_alternating_faults_of_two_users_do_not_keep_other_users_from_sending(
 
 @pytest.mark.usefixtures("refuse_user")
 def test_an_account_letter_is_sent_at_once(app: Flask, session: Session, user: User, sink: Sink) -> None:
-    """It also shows that the fault is tied to the user's letters."""
+    """It also shows that the user's letters cause the fault."""
     letter = add_letter(app, session, UserFactory.create(), "reset-password")
     with app.app_context():
         assert outbox.send_due_letters(utcnow()) == 1

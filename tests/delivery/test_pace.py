@@ -1,4 +1,4 @@
-"""Test that a mail server that limits the rate gets fewer letters per second, at no cost to any letter."""
+"""Test that a mail server that limits the rate gets fewer letters per second, and that no letter fails."""
 
 import time
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class RateLimit:
 
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("_short_measurement")
-def test_a_rate_limit_costs_no_letter_an_attempt(
+def test_a_rate_limit_uses_up_no_attempts(
     session: Session, user: User, serve_from: ServeFrom, sweep: Work, route: Callable[[], Route]
 ) -> None:
     clients = create_clients(user, 120)
@@ -78,7 +78,7 @@ def test_a_rate_limit_costs_no_letter_an_attempt(
 
     assert count_states(session, get_only_run(session)) == {"sent": len(clients)}
     assert session.scalar(select(func.count()).select_from(Attempt)) == len(clients)
-    assert 0 < limit.refused <= 20, "the refusals of the first burst, and hardly any later"
+    assert 0 < limit.refused <= 20, "refusals of the first burst, and hardly any later"
     assert route().last_refusal == REFUSAL
     assert route().state == "closed"
     check_ledger(session, get_only_run(session), sink.letters)
@@ -226,7 +226,7 @@ def test_another_limit_does_not_raise_the_pace(
         assert not rates.was_held_back_by_pace
 
 
-def test_a_full_route_or_mailing_holds_back_no_other(app: Flask, session: Session) -> None:
+def test_a_route_or_mailing_at_its_limit_does_not_hold_back_others(app: Flask, session: Session) -> None:
     with app.app_context():
         route = RateLimits(None, None, None)
         route.apply_memory(RouteMemory(pace=0.05), utcnow())

@@ -130,7 +130,7 @@ def test_a_mailing_is_not_changed_while_its_run_is_planned(
 
 
 @only_on_sqlite
-def test_a_run_is_not_finished_before_all_of_it_is_planned(
+def test_a_run_is_not_finished_before_it_is_completely_planned(
     app: Flask,
     session: Session,
     begun: Mailing,

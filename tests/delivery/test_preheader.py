@@ -1,4 +1,4 @@
-"""A preheader is hidden at the beginning of the HTML, and is no part of the text."""
+"""Test that a preheader is hidden at the beginning of the HTML and is not part of the text."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_the_preheader_comes_first_and_is_hidden(format: MessageFormat, body: st
     assert page.get_text().strip().startswith("For Anna Example")
     assert letter.text.startswith("Hello\n")
     assert "For Anna" not in letter.text
-    # What a run stores is the same letter.
+    # The body that a run stores results in the same letter.
     stored = Content("s", format, content.sent_body, "en")
     assert preview(stored, EXAMPLE) == letter
     assert remove_preheader(content.sent_body) == body

@@ -1,4 +1,4 @@
-"""Test that mail servers' replies are sorted into the reasons that pages show."""
+"""Test that mail servers' replies are assigned to the reasons that pages show."""
 
 import pytest
 
@@ -55,6 +55,6 @@ def test_a_reply_has_a_reason(reason: RefusalReason, reply: str) -> None:
     assert find_reason(reply) is reason
 
 
-def test_the_code_in_front_of_a_status_does_not_matter() -> None:
+def test_the_code_before_a_status_is_ignored() -> None:
     assert find_reason("550 5.1.1 refused") is NO_ADDRESS
     assert find_reason("552-5.2.2 refused") is FULL

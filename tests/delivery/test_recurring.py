@@ -52,7 +52,7 @@ def test_a_daily_mailing_runs_every_day_until_its_end(
     assert mailing.state is MailingState.FINISHED
 
 
-def test_missed_days_are_made_up_by_one_run(
+def test_one_run_makes_up_for_missed_days(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -124,7 +124,7 @@ def test_fifty_missed_occurrences_lead_to_one_run(
     assert mailing.next_run_at == find_occurrence(start_time, rule, ZoneInfo("UTC"), 51)
 
 
-def test_an_occurrence_missed_while_its_owner_was_blocked_is_made_up_after_unblocking(
+def test_an_occurrence_missed_while_its_owner_was_blocked_runs_after_unblocking(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)

@@ -16,7 +16,7 @@ from tests.delivery.conftest import Work
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
-# What a change to the settings means is decided in Python.
+# The effects of changed settings are decided in Python.
 pytestmark = pytest.mark.one_engine
 
 

@@ -1,4 +1,4 @@
-"""Test return paths with a token: when letters have them, which bounces they attribute, and refusals."""
+"""Test return paths with a token: when they are used, the attribution of bounces, and refusals."""
 
 import re
 

@@ -109,7 +109,7 @@ def test_a_released_session_can_be_used_by_another_worker(
         assert connect(second) == 1
 
 
-def test_a_refused_password_is_a_fault_although_other_workers_have_sessions(
+def test_a_refused_password_is_a_fault_even_if_other_workers_have_sessions(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool
 ) -> None:
     with Sink(allow_sessions(1, "535 5.7.8 wrong password")) as sink:
@@ -151,7 +151,7 @@ def test_workers_may_open_the_first_session_at_the_same_time(
         assert [type(error) for error in outcomes] == [NoSession]
 
 
-def test_a_server_that_refuses_everyone_is_out_of_order(
+def test_a_server_that_refuses_every_worker_counts_as_faulty(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server allowed a session before, but that limit is forgotten."""

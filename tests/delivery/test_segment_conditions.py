@@ -154,7 +154,7 @@ TREES = LEAVES | nest(LEAVES) | nest(LEAVES | nest(LEAVES))
 
 
 class World:
-    """The owner's mailings, tags and clients in the database, and the same as plain values."""
+    """The owner's mailings, tags and clients, in the database and as plain values."""
 
     def __init__(self, session: Session, owner: User) -> None:
         self.session, self.owner = session, owner
@@ -217,7 +217,7 @@ class World:
         )
 
     def add_purchases(self, client: Client, days: set[int]) -> list[datetime]:
-        """Add purchases, and a refunded one, which is none."""
+        """Add purchases, and a refunded one, which must not count."""
         times = [NOW - timedelta(days=number, minutes=-1) for number in days]
         for at in times:
             PurchaseFactory.create(client=client, purchased_at=at)

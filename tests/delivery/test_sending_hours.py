@@ -1,4 +1,4 @@
-"""Test sending hours against a clock that is read minute by minute."""
+"""Test sending hours by comparison with a clock that is read minute by minute."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

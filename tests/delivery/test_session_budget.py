@@ -75,7 +75,7 @@ def test_workers_share_what_was_open_at_a_refusal(new_budget: NewBudget) -> None
     assert share_of(second, 1) == (4, 4)
 
 
-def test_a_worker_that_comes_too_late_gets_nothing(new_budget: NewBudget) -> None:
+def test_a_worker_that_comes_too_late_gets_no_session(new_budget: NewBudget) -> None:
     first, second = new_budget("first"), new_budget("second")
     limit_to(first, second, 1)
 
@@ -106,7 +106,7 @@ def test_a_refusal_without_other_sessions_is_an_outage(new_budget: NewBudget) ->
     assert first.request(0, 20) == Share(20, 20, 0)
 
 
-def test_an_unreachable_server_is_an_outage_although_other_workers_have_sessions(
+def test_an_unreachable_server_is_an_outage_even_if_other_workers_have_sessions(
     new_budget: NewBudget,
 ) -> None:
     first, second = new_budget("first"), new_budget("second")

@@ -80,10 +80,10 @@ def test_a_sweep_does_nothing_while_another_one_is_in_progress(
     assert not redis_server.client.exists("skymailing:lease:sweep")
 
 
-def test_letters_go_first_between_the_parts_of_a_long_sweep(
+def test_letters_are_sent_between_the_parts_of_a_long_sweep(
     app: Flask, session: Session, user: User, smtp: SmtpServer, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every part counts as long here, and each records how many letters were sent before it."""
+    """In this test, every part counts as long, and records how many letters were sent before it."""
     create_clients(user, 1)
     due_mailing(user)
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""Test that letters read numbers, dates and yes or no in clients' data as their owner writes them."""
+"""Test that letters read numbers, dates and yes/no values as the owner writes them."""
 
 import csv
 from pathlib import Path
@@ -42,7 +42,7 @@ def write_for_file(name: str, formats: ValueFormats) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("formats", [UNTYPED, TYPED, AMERICAN])
-def test_a_number_is_compared_for_clients_with_it_and_without(formats: ValueFormats) -> None:
+def test_conditions_on_a_number_handle_clients_without_it(formats: ValueFormats) -> None:
     written = write_for_file("number-compare-fails-for-clients-with-the-value", formats)
 
     assert written == {"With": "Adult", "Without": "Child"}
@@ -162,7 +162,9 @@ def test_a_comma_with_three_digits_depends_on_the_owner() -> None:
         ("true == 1", {}, False),
     ],
 )
-def test_conditions_compare_what_values_mean(condition: str, attributes: dict[str, str], holds: bool) -> None:
+def test_conditions_compare_the_meaning_of_values(
+    condition: str, attributes: dict[str, str], holds: bool
+) -> None:
     assert write(f"{{% if {condition} %}}y{{% endif %}}", TYPED, **attributes) == ("y" if holds else "")
 
 

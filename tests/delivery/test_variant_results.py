@@ -47,14 +47,14 @@ def test_each_run_has_a_different_sample() -> None:
         ((5,), 1, Decision.NO_DIFFERENCE),
     ],
 )
-def test_the_best_rate_wins_and_small_differences_are_chance(
+def test_the_best_rate_wins_and_small_differences_may_be_chance(
     clicked: tuple[int, ...], winner: int, decision: Decision
 ) -> None:
     results = [Result(number, 1_000, 1_000, count) for number, count in enumerate(clicked, 1)]
     assert choose_winner(results) == (winner, decision)
 
 
-def test_the_chance_of_a_difference_is_that_of_the_two_proportion_test() -> None:
+def test_the_chance_of_a_difference_follows_the_two_proportion_test() -> None:
     chance = estimate_chance(Result(1, 1_000, 1_000, 100), Result(2, 1_000, 1_000, 60))
     deviations = (0.10 - 0.06) / sqrt(0.08 * 0.92 * (1 / 1_000 + 1 / 1_000))
     assert chance == pytest.approx(2 * (1 - NormalDist().cdf(deviations)), rel=1e-6)

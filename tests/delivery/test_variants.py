@@ -127,7 +127,7 @@ def test_with_equal_results_variant_a_is_sent(
     assert count_subjects(smtp.letters) == {"A": CLIENTS - b, "B": b}
 
 
-def test_machines_win_no_test(session: Session, run: Run, sweep: Work) -> None:
+def test_clicks_of_machines_do_not_decide_a_test(session: Session, run: Run, sweep: Work) -> None:
     click(session, run, list_sample(session, run, 2), is_machine=True)
     click(session, run, list_sample(session, run, 1)[:1])
     end_test(run, sweep)

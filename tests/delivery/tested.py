@@ -1,4 +1,4 @@
-"""Create mailings with A/B tests, and follow what happens to their letters."""
+"""Create mailings with A/B tests, and check their letters."""
 
 from collections import Counter
 from collections.abc import Iterable

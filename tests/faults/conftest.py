@@ -113,7 +113,7 @@ def watch_pages(sign_in: SignIn) -> WatchPages:
                 for path in paths:
                     start = time.monotonic()
                     responses.append((path, browser.get(path).status_code))
-                    # Tests travel in time, and a cookie that was set in the future would be refused later.
+                    # Tests change the clock, and a cookie that was set in the future would be refused later.
                     browser.set_cookie("session", session_cookie.value)
                     # Allow more time on a machine with other work.
                     allowed = MAX_PAGE_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))

@@ -1,4 +1,4 @@
-"""Block all writers with a lock, as a long-running backup or a forgotten console does."""
+"""Block all writers with a lock, as a long backup or an open console session does."""
 
 import threading
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 
 class DatabaseLock:
-    """A lock that the first call of `acquire` takes, and that is held until `release`."""
+    """A lock that is taken by the first call of `acquire` and held until `release`."""
 
     def __init__(self, session: Session) -> None:
         self._engine = create_engine(session.get_bind().engine.url)

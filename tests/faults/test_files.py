@@ -12,7 +12,7 @@ from tests.support.servers import SmtpServer
 RECIPIENTS, KILLS = 200, 2
 
 
-def test_letters_with_files_arrive_once_although_their_workers_die(
+def test_letters_with_files_arrive_once_even_if_workers_die(
     app: Flask, environment: dict[str, str], session: Session, user: User, smtp: SmtpServer
 ) -> None:
     content = make_bytes(60_000)

@@ -14,7 +14,7 @@ from tests.faults.conftest import Engine, WatchPages
 from tests.faults.sink import Script, Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
 
-# What a reply means is decided in Python; other tests write each outcome to both databases.
+# Replies are interpreted in Python; other tests write each outcome to both databases.
 pytestmark = pytest.mark.one_engine
 
 RECIPIENTS = 6

@@ -102,7 +102,7 @@ def test_23_sending_continues_after_redis_has_been_unavailable(
 
 
 @pytest.mark.soak
-def test_23_workers_outlive_a_minute_without_redis_and_end_when_asked_to(
+def test_23_workers_survive_a_minute_without_redis_and_stop_on_request(
     app: Flask, worker_environment: dict[str, str], session: Session, redis_server: RedisServer
 ) -> None:
     with run_workers(worker_environment, 2) as workers:

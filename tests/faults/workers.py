@@ -99,7 +99,7 @@ class LiveRun:
     def wait_for_letters(self, server: Sink | SmtpServer, count: int) -> None:
         """Sweep until the mail server has accepted at least `count` letters.
 
-        One sweep is not enough: a killed worker may have been in the middle of one, and hold its lease.
+        One sweep is not enough: a killed worker may have been running one and still hold its lease.
         """
 
         def has_arrived() -> bool:

@@ -1,6 +1,6 @@
-"""Say which letters sequences send, in plain Python and one client at a time, independent of the engine.
+"""Determine which letters sequences send, in plain Python, one client at a time, without the engine.
 
-Local times are found by going through the minutes of a clock, and anniversaries by comparing dates.
+Local times are found by reading a clock minute by minute, and anniversaries by comparing dates.
 """
 
 from collections import Counter
@@ -52,7 +52,7 @@ class Plan:
 
 
 @dataclass
-class Way:
+class Progress:
     """A client's progress in a sequence."""
 
     entered: datetime
@@ -67,7 +67,7 @@ class Reference:
     def __init__(self, zone: ZoneInfo, plans: list[Plan], people: list[Person]) -> None:
         self.zone, self.plans, self.people = zone, plans, people
         self.letters: Counter[tuple[int, int, str]] = Counter()
-        self.ways: dict[tuple[int, str], list[Way]] = {}
+        self.enrolments: dict[tuple[int, str], list[Progress]] = {}
         self.signals: list[tuple[int, Person]] = []
 
     def tag(self, person: Person, tag: str) -> None:
@@ -88,16 +88,16 @@ class Reference:
     def enter(
         self, number: int, person: Person, since: datetime, now: datetime, occasion: int | None
     ) -> None:
-        plan, ways = self.plans[number], self.ways.setdefault((number, person.email), [])
-        if person.is_suppressed or any(way.due is not None for way in ways):
+        plan, enrolments = self.plans[number], self.enrolments.setdefault((number, person.email), [])
+        if person.is_suppressed or any(enrolment.due is not None for enrolment in enrolments):
             return
-        if occasion is not None and any(way.occasion == occasion for way in ways):
+        if occasion is not None and any(enrolment.occasion == occasion for enrolment in enrolments):
             return
-        if ways and occasion is None:
+        if enrolments and occasion is None:
             days = plan.reenter_days
-            if days is None or any(way.entered > now - days * DAY for way in ways):
+            if days is None or any(enrolment.entered > now - days * DAY for enrolment in enrolments):
                 return
-        ways.append(Way(now, occasion, 0, find_due(plan.steps[0], since, self.zone)))
+        enrolments.append(Progress(now, occasion, 0, find_due(plan.steps[0], since, self.zone)))
 
     def check(self, number: int, plan: Plan, now: datetime) -> None:
         today = now.astimezone(self.zone).date()
@@ -125,26 +125,28 @@ class Reference:
     def advance(self, number: int, plan: Plan, now: datetime) -> bool:
         if plan.is_paused or not is_open(plan, now, self.zone):
             return False
-        was_busy = False
+        has_advanced = False
         for person in self.people:
-            for way in self.ways.get((number, person.email), ()):
-                if way.due is not None and way.due <= now:
-                    self.take(number, person, way, now)
-                    was_busy = True
-        return was_busy
+            for enrolment in self.enrolments.get((number, person.email), ()):
+                if enrolment.due is not None and enrolment.due <= now:
+                    self.process_step(number, person, enrolment, now)
+                    has_advanced = True
+        return has_advanced
 
-    def take(self, number: int, person: Person, way: Way, now: datetime) -> None:
+    def process_step(self, number: int, person: Person, enrolment: Progress, now: datetime) -> None:
         plan = self.plans[number]
         if person.is_suppressed or plan.exit_tag in person.tags:
-            way.due = None
+            enrolment.due = None
             return
-        step = plan.steps[way.step]
-        assert way.due is not None
-        is_late = plan.skips_late and is_too_late(plan, way.due, now, self.zone)
+        step = plan.steps[enrolment.step]
+        assert enrolment.due is not None
+        is_late = plan.skips_late and is_too_late(plan, enrolment.due, now, self.zone)
         if not is_late and (not step.needs or step.needs in person.tags):
-            self.letters[number, way.step, person.email] += 1
-        way.step += 1
-        way.due = find_due(plan.steps[way.step], now, self.zone) if way.step < len(plan.steps) else None
+            self.letters[number, enrolment.step, person.email] += 1
+        enrolment.step += 1
+        enrolment.due = (
+            find_due(plan.steps[enrolment.step], now, self.zone) if enrolment.step < len(plan.steps) else None
+        )
 
 
 def list_days(first: date, last: date) -> Iterator[date]:
@@ -185,7 +187,7 @@ def is_open(plan: Plan, moment: datetime, zone: ZoneInfo) -> bool:
 
 
 def is_too_late(plan: Plan, due: datetime, now: datetime, zone: ZoneInfo) -> bool:
-    """Return whether there was an open minute for it more than a day ago."""
+    """Return whether the letter could have been sent more than a day ago."""
     limit, moment = now - DAY, due
     while moment < limit:
         if is_open(plan, moment, zone):

@@ -1,4 +1,4 @@
-"""Let the engine and the reference live through the same year of random events."""
+"""Run the engine and the reference through the same year of random events."""
 
 import random
 from collections import Counter
@@ -36,7 +36,7 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Events:
-    """What happens between two sweeps."""
+    """The events between two sweeps."""
 
     tagged: list[tuple[str, Person]] = field(default_factory=list)
     untagged: list[tuple[str, Person]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Events:
 
 
 class Year:
-    """Three sequences and their clients: a welcome, a birthday, and "we miss you"."""
+    """Three sequences with their clients: for a welcome, a birthday, and inactive clients."""
 
     def __init__(self, sequences: Sequences, count: int, chance: random.Random) -> None:
         self.sequences, self.session, self.chance = sequences, sequences.session, chance
@@ -106,7 +106,7 @@ class Year:
         return self.sequences.create(*steps, now=BEGIN, **values)
 
     def run(self, sweeps: int) -> None:
-        """Spread sweeps over a year, most of them regular, with events in between."""
+        """Spread sweeps over a year, with events in between and one outage."""
         moments = sorted(self.chance.sample(range(1, 365 * 24 * 12), sweeps))
         for number in moments:
             now = BEGIN + timedelta(minutes=5 * number)
@@ -118,7 +118,7 @@ class Year:
                 self.reference.sweep(now)
 
     def draw(self) -> Events:
-        """Choose what happens next."""
+        """Choose the next events."""
         events = Events()
         for person in self.chance.sample(self.people, max(1, len(self.people) // 25)):
             tag = self.chance.choice(("lead", "lead", "quiet", "quiet", "customer"))
@@ -163,22 +163,24 @@ class Year:
 
     def count_letters(self) -> Counter[tuple[int, int, str]]:
         """Return the letters that the engine has planned, as the reference counts them."""
-        places = {}
+        steps = {}
         for number, sequence in enumerate(self.real):
             for position, step in enumerate(self.sequences.list_steps(sequence)):
-                places[step.mailing_id] = number, position
+                steps[step.mailing_id] = number, position
         letters = select(Run.mailing_id, Delivery.email).join(Run, Run.id == Delivery.run_id)
-        return Counter((*places[mailing], email) for mailing, email in self.session.execute(letters).tuples())
+        return Counter((*steps[mailing], email) for mailing, email in self.session.execute(letters).tuples())
 
     def check(self) -> None:
-        """Compare all letters, and the ledger with the notes of the steps."""
+        """Compare all letters, and the ledger with the records of planned letters."""
         sent, expected = self.count_letters(), self.reference.letters
         differences = f"sent: {sent - expected}, expected: {expected - sent}"
         assert sent == expected, differences
         planned = self.session.scalars(select(Run.planned)).all()
         assert sum(planned) == self.reference.letters.total()
-        notes = select(StepLetter.enrolment_id).join(Enrolment, Enrolment.id == StepLetter.enrolment_id)
-        assert len(self.session.scalars(notes).all()) == self.reference.letters.total()
+        step_letters = select(StepLetter.enrolment_id).join(
+            Enrolment, Enrolment.id == StepLetter.enrolment_id
+        )
+        assert len(self.session.scalars(step_letters).all()) == self.reference.letters.total()
 
 
 def make_plans(chance: random.Random) -> Iterable[Plan]:

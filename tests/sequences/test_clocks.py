@@ -1,4 +1,4 @@
-"""Test sequences on days on which the clock skips or repeats midnight."""
+"""Test sequences on days when the clock skips or repeats midnight."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -8,7 +8,7 @@ from skymailing.models import Trigger, User
 from tests.support.factories import ClientFactory
 from tests.support.sequence_factories import Sequences, days
 
-# Times are computed in Python; that both databases find anniversaries is tested in `test_entering`.
+# Times are computed in Python; `test_entering` tests anniversaries on both databases.
 pytestmark = pytest.mark.one_engine
 
 HOUR = timedelta(hours=1)
@@ -19,7 +19,7 @@ HALF_PAST = time(0, 30)
 
 
 def count_by_half_hours(sequences: Sequences, begin: datetime, count: int) -> list[int]:
-    """Sweep every half hour, and return how many letters there were after each sweep."""
+    """Sweep every half hour, and return the number of letters after each sweep."""
     counts = []
     for number in range(count):
         sequences.sweep(begin + number * HOUR / 2)
@@ -38,7 +38,7 @@ def set_zone(sequences: Sequences, zone: str) -> None:
     [(HALF_PAST, SKIPPED - 10 * HOUR), (None, SKIPPED - 23.5 * HOUR), (time(), SKIPPED - 10 * HOUR)],
     ids=["at a time", "after a day", "at midnight"],
 )
-def test_a_skipped_time_comes_when_the_day_begins(
+def test_a_skipped_time_is_due_when_the_day_begins(
     sequences: Sequences, user: User, at_time: time | None, entered: datetime
 ) -> None:
     set_zone(sequences, "Africa/Cairo")
@@ -54,7 +54,7 @@ def test_a_repeated_time_counts_once_a_day(sequences: Sequences, user: User) -> 
     sequence = sequences.create(daily, days(0, at_time=HALF_PAST), daily, now=entered)
     sequences.add(sequence, ClientFactory.create(owner=user), now=entered)
     assert count_by_half_hours(sequences, REPEATED, 8) == [0, 2, 2, 2, 2, 2, 2, 2]
-    # The next day has 0:30 an hour later, as the clock shows winter time.
+    # On the next day, 0:30 is an hour later, because the clock shows winter time.
     assert count_by_half_hours(sequences, REPEATED + 24.5 * HOUR, 4) == [2, 2, 3, 3]
 
 

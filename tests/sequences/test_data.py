@@ -1,4 +1,4 @@
-"""Test what happens to clients' places when clients are deleted, restored or merged, and to the data."""
+"""Test enrolments when clients are deleted, restored or merged, and the data of deleted sequences."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ DAY = timedelta(days=1)
 
 
 def start(sequences: Sequences, *clients: Client, **values: object) -> Sequence:
-    """Create a sequence that begins with a tag, and give it to the clients."""
+    """Create a sequence that begins with a tag, and add the tag to the clients."""
     tag = sequences.tag("lead")
     sequence = sequences.create(days(0), days(5), trigger=Trigger.TAG, tag_id=tag.id, **values)  # type: ignore[arg-type]
     sequences.tag("lead", *clients)
@@ -86,10 +86,10 @@ def test_a_merged_client_continues_once(app: Flask, sequences: Sequences, user: 
 
 
 @pytest.mark.parametrize("ahead", ["kept", "removed"])
-def test_two_merged_clients_on_the_way_continue_as_one(
+def test_two_merged_clients_in_a_sequence_continue_as_one(
     app: Flask, sequences: Sequences, user: User, session: Session, ahead: str
 ) -> None:
-    """The kept client stays where it is, so the merged one gets no letter twice at an address."""
+    """The kept client keeps its progress, so no letter is sent twice to an address."""
     kept, removed = create_clients(user, 2)
     first, second = (kept, removed) if ahead == "kept" else (removed, kept)
     sequence = start(sequences, first)
@@ -99,7 +99,7 @@ def test_two_merged_clients_on_the_way_continue_as_one(
         one, other = (db.session.get_one(Client, client.id) for client in (kept, removed))
         merging.merge_clients(one, other, NOON + 3 * DAY, ACTOR)
         db.session.commit()
-    assert [place.client_id for place in session.scalars(select(Enrolment))] == [kept.id]
+    assert [enrolment.client_id for enrolment in session.scalars(select(Enrolment))] == [kept.id]
     for day in range(3, 12):
         sequences.sweep(NOON + day * DAY)
     letters = [sequences.list_letters(step) for step in sequences.list_steps(sequence)]
@@ -108,21 +108,21 @@ def test_two_merged_clients_on_the_way_continue_as_one(
     assert sequences.find(sequence, kept).state == EnrolmentState.DONE
 
 
-def test_a_client_who_is_erased_on_the_way_leaves_no_trace(
+def test_a_client_who_is_erased_during_a_sequence_leaves_no_data(
     app: Flask, sequences: Sequences, user: User, session: Session
 ) -> None:
-    """Neither a place, nor a note of a letter, nor a signal; the numbers stay, and others go on."""
+    """No enrolment, letter record or signal is left; counts do not change, and other clients continue."""
     erased, other, signalled = create_clients(user, 3)
     sequence = start(sequences, erased, other)
     sequences.tag("lead", signalled)
     with app.app_context():
         ids = [erased.id, signalled.id]
         deletion.delete_clients(user.id, ids, NOON, ACTOR)
-        db.session.execute(delete(Removal))  # as when the time to undo it is over
+        db.session.execute(delete(Removal))  # as after the time limit for undoing
         db.session.commit()
     for day in range(7):
         sequences.sweep(NOON + day * DAY)
-    assert [place.client_id for place in session.scalars(select(Enrolment))] == [other.id]
+    assert [enrolment.client_id for enrolment in session.scalars(select(Enrolment))] == [other.id]
     kept = select(StepLetter.enrolment_id).distinct()
     assert session.scalars(kept).all() == [sequences.find(sequence, other).id]
     assert not session.scalars(select(SequenceSignal)).all()
@@ -179,7 +179,7 @@ def test_an_account_is_deleted_with_its_sequences(
         assert not session.scalars(select(model)).all()
 
 
-def test_old_places_are_removed_but_the_last_of_each_client(
+def test_old_enrolments_are_removed_except_the_last_of_each_client(
     app: Flask, sequences: Sequences, user: User, session: Session
 ) -> None:
     client = ClientFactory.create(owner=user)

@@ -1,4 +1,4 @@
-"""Test what must not hold up clients: defects, removed steps, archived sequences, and restored clients."""
+"""Test that defects, removed steps, archived sequences and restored clients do not delay other clients."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 HAS_TAG = {"field": "tag", "op": "is", "value": "customer"}
 
 
-def test_a_defect_in_one_sequence_does_not_hold_up_others(
+def test_a_defect_in_one_sequence_does_not_delay_others(
     sequences: Sequences, user: User, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -50,10 +50,10 @@ def test_a_defect_in_one_sequence_does_not_hold_up_others(
     assert sequences.count_letters(broken) == [1, 0]
 
 
-def test_changes_within_a_sweep_get_runs_of_their_own(
+def test_changes_within_a_sweep_get_separate_runs(
     sequences: Sequences, user: User, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The sweep has one time, and no two runs of a mailing have the same."""
+    """All parts of a sweep have the same time, but two runs of a mailing cannot."""
     message = MessageFactory.create(owner=user)
     sequence = sequences.create(days(0, message_id=message.id))
     for number, client in enumerate(create_clients(user, 5)):
@@ -95,7 +95,7 @@ def test_paused_clients_leave_an_archived_sequence(sequences: Sequences, user: U
 
 
 @pytest.mark.parametrize("removed", [0, 1])
-def test_restored_clients_go_on_although_their_step_was_deleted(
+def test_restored_clients_continue_even_if_their_step_was_deleted(
     sequences: Sequences, user: User, app: Flask, removed: int
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -137,7 +137,7 @@ def test_a_step_that_another_tab_has_deleted_is_refused(
     assert added.value.code == "sequence_step_removed"
 
 
-def test_no_more_letters_are_planned_than_the_limits_let_go_out_soon(
+def test_no_more_letters_are_planned_than_the_limits_allow_soon(
     sequences: Sequences, user: User, session: Session, set_limits: SetLimits
 ) -> None:
     """Unsent letters may be skipped as late, so those beyond a limit are not planned yet."""

@@ -117,7 +117,7 @@ def test_letters_wait_for_the_sending_hours(sequences: Sequences, user: User) ->
 
 
 @pytest.mark.parametrize(("on_late", "counts"), [(OnLate.SEND, [1, 0]), (OnLate.SKIP, [0, 0])])
-def test_a_pause_of_a_month_floods_no_one(
+def test_no_one_gets_many_letters_after_a_pause_of_a_month(
     sequences: Sequences, user: User, on_late: OnLate, counts: list[int]
 ) -> None:
     sequence = sequences.create(days(0), days(1), on_late=on_late)
@@ -133,7 +133,7 @@ def test_a_pause_of_a_month_floods_no_one(
     assert sequences.count_letters(sequence)[1] == 1
 
 
-def test_those_who_wait_for_a_removed_step_go_on(sequences: Sequences, user: User) -> None:
+def test_clients_waiting_for_a_removed_step_continue(sequences: Sequences, user: User) -> None:
     client = ClientFactory.create(owner=user)
     sequence = sequences.create(days(0), days(1), days(1))
     sequences.add(sequence, client)
@@ -168,32 +168,32 @@ def test_an_archived_sequence_ends_for_everyone(sequences: Sequences, user: User
     assert sequences.count_letters(sequence) == [0]
 
 
-def test_the_owner_moves_a_client(sequences: Sequences, user: User) -> None:
+def test_the_owner_changes_the_progress_of_a_client(sequences: Sequences, user: User) -> None:
     client = ClientFactory.create(owner=user)
     sequence = sequences.create(days(5), days(5), days(5))
     sequences.add(sequence, client)
-    place = sequences.find(sequence, client)
-    sequences.change_place(place, people.skip_wait, NOON)
+    enrolment = sequences.find(sequence, client)
+    sequences.change_place(enrolment, people.skip_wait, NOON)
     sequences.sweep(NOON)
     sequences.deliver(NOON)
-    sequences.change_place(place, people.skip_step, NOON)
-    sequences.change_place(place, people.pause_client)
+    sequences.change_place(enrolment, people.skip_step, NOON)
+    sequences.change_place(enrolment, people.pause_client)
     sequences.sweep(NOON + 9 * DAY)
     assert sequences.count_letters(sequence) == [1, 0, 0]
-    sequences.change_place(place, people.resume_client)
+    sequences.change_place(enrolment, people.resume_client)
     sequences.sweep(NOON + 9 * DAY)
     assert sequences.count_letters(sequence) == [1, 0, 1]
-    sequences.session.refresh(place)
-    assert place.state == EnrolmentState.DONE
+    sequences.session.refresh(enrolment)
+    assert enrolment.state == EnrolmentState.DONE
 
     def start_again(sequence: object, moment: datetime) -> None:
         people.add_client(sequence, db.session.get_one(Client, client.id), moment, may_repeat=True)  # type: ignore[arg-type]
 
     sequences.change(sequence, start_again, NOON + 9 * DAY)
-    place = sequences.find(sequence, client)
-    assert (place.entry, place.state) == (2, EnrolmentState.ACTIVE)
-    sequences.change_place(place, people.remove_client, NOON)
-    assert place.left_reason == LeaveReason.REMOVED
+    enrolment = sequences.find(sequence, client)
+    assert (enrolment.entry, enrolment.state) == (2, EnrolmentState.ACTIVE)
+    sequences.change_place(enrolment, people.remove_client, NOON)
+    assert enrolment.left_reason == LeaveReason.REMOVED
 
 
 def test_a_restart_on_the_same_day_sends_the_letter_again(sequences: Sequences, user: User) -> None:
@@ -209,17 +209,17 @@ def test_a_restart_on_the_same_day_sends_the_letter_again(sequences: Sequences, 
     assert sequences.count_letters(sequence) == [3]
 
 
-def test_waits_keep_the_clock_time_across_changes_of_the_clock(sequences: Sequences, user: User) -> None:
+def test_waits_keep_the_local_time_across_clock_changes(sequences: Sequences, user: User) -> None:
     user.timezone = "Europe/Berlin"
     sequences.session.flush()
     before = datetime(2026, 3, 28, 1, 30, tzinfo=NOON.tzinfo)  # 2:30 in Berlin, skipped on the next day
     sequence = sequences.create(days(0), days(1), {"wait": 90, "wait_unit": WaitUnit.MINUTES}, now=before)
     sequences.add(sequence, client := ClientFactory.create(owner=user), now=before)
     sequences.sweep(before)
-    place = sequences.find(sequence, client)
-    assert place.due_at == datetime(2026, 3, 29, 1, tzinfo=NOON.tzinfo)
-    assert place.due_at is not None
-    first_hour = place.due_at
+    enrolment = sequences.find(sequence, client)
+    assert enrolment.due_at == datetime(2026, 3, 29, 1, tzinfo=NOON.tzinfo)
+    assert enrolment.due_at is not None
+    first_hour = enrolment.due_at
     sequences.sweep(first_hour)
     assert sequences.find(sequence, client).due_at == first_hour + timedelta(minutes=90)
 

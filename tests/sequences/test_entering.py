@@ -111,7 +111,7 @@ def test_anniversaries(sequences: Sequences, user: User, birthday: str, day: dat
 
 
 @pytest.mark.one_engine
-def test_another_start_in_between_blocks_no_anniversary(sequences: Sequences, user: User) -> None:
+def test_another_trigger_in_between_does_not_block_an_anniversary(sequences: Sequences, user: User) -> None:
     client = ClientFactory.create(owner=user, attributes={"birthday": "1990-03-02"})
     tag = sequences.tag("lead")
     by_date = SequenceValues("Birthday", Trigger.DATE, date_key="birthday", reenter_days=1)
@@ -132,7 +132,7 @@ def test_another_start_in_between_blocks_no_anniversary(sequences: Sequences, us
 
 
 @pytest.mark.one_engine
-def test_a_date_counts_once_however_often_it_is_checked(sequences: Sequences, user: User) -> None:
+def test_a_date_counts_once_even_if_it_is_checked_often(sequences: Sequences, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"ends": "2026-03-12"})
     sequence = sequences.create(
         days(0, at_time=time(10)), trigger=Trigger.DATE, date_key="ends", date_offset=-7, is_yearly=False

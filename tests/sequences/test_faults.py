@@ -1,4 +1,4 @@
-"""Test that no client gets a step twice, or misses one, when workers are killed or compete."""
+"""Test that no client gets a letter twice, or misses one, when workers are killed or run concurrently."""
 
 import os
 import random
@@ -137,7 +137,7 @@ def test_killed_workers_send_no_step_twice(
 
 
 def is_over(live: LiveRun) -> bool:
-    """Sweep, and return whether no delivery is open and no client is on the way."""
+    """Sweep, and return whether no delivery is open and no client is in a sequence."""
     live.sweep()
     time.sleep(0.5)
     live.session.expire_all()
@@ -173,7 +173,7 @@ def test_workers_at_the_same_time_plan_each_letter_once(
     assert sequences.count_letters(sequence) == [300, 300, 300]
 
 
-def test_an_emptied_redis_and_a_jumping_clock_lose_nothing(
+def test_no_letter_is_lost_when_redis_is_emptied_and_the_clock_jumps(
     sequences: Sequences, user: User, session: Session, redis_server: RedisServer
 ) -> None:
     add_clients(session, user, 1)

@@ -1,4 +1,4 @@
-"""Test that forms do not change what they cannot show, or what another window has saved."""
+"""Test that forms keep values that they cannot show, and changes from another window."""
 
 from datetime import time
 
@@ -33,14 +33,14 @@ def test_a_field_without_dates_stays_chosen(browser: FlaskClient, sequences: Seq
     assert (sequence.name, sequence.date_key) == ("Other", "born")
 
 
-def test_a_second_window_does_not_replace_an_email_by_surprise(
+def test_a_second_window_does_not_replace_an_email_unnoticed(
     browser: FlaskClient, sequences: Sequences, user: User
 ) -> None:
     sequence = sequences.create(days(1), days(5))
     step, other = sequences.list_steps(sequence)
     path = f"/sequences/steps/{step.id}/edit"
     opened = read_fields(soup(browser.get(path)))
-    submit(browser, f"/sequences/steps/{other.id}/edit", wait="6")  # another email is no conflict
+    submit(browser, f"/sequences/steps/{other.id}/edit", wait="6")  # another email causes no conflict
     assert submit(browser, path, wait="2").status_code == 302
     invalid = soup(browser.post(path, data=opened | {"wait": "x", "at_time": "10:00"}))
     refused = soup(browser.post(path, data=read_fields(invalid) | {"wait": "3"}))
@@ -48,7 +48,7 @@ def test_a_second_window_does_not_replace_an_email_by_surprise(
     assert [link.text for link in refused.select("main form a[target]")] == ["Show saved version"]
     assert sequences.list_steps(sequence)[0].wait == 2
     again = read_fields(refused)
-    assert (again["wait"], again["at_time"]) == ("3", "10:00"), "nothing typed is lost"
+    assert (again["wait"], again["at_time"]) == ("3", "10:00"), "the user's input is kept"
     assert browser.post(path, data=again).status_code == 302
     saved = sequences.list_steps(sequence)[0]
     assert (saved.wait, saved.at_time) == (3, time(10))

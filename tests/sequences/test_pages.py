@@ -61,7 +61,9 @@ def only_sequence(sequences: Sequences) -> Sequence:
     return sequences.session.scalars(select(Sequence).execution_options(populate_existing=True)).one()
 
 
-def test_a_welcome_is_ready_in_two_forms(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+def test_a_welcome_sequence_is_created_with_two_forms(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
     form = SignupFormFactory.create(owner=user)
     assert "kind=welcome" in soup(browser.get("/sequences/")).decode()
     response = submit(browser, "/sequences/new?kind=welcome")
@@ -144,7 +146,7 @@ def test_emails_are_added_edited_moved_and_removed(
     assert "wait" in soup(browser.post(new, data={"message": message.id, "wait": "-1"})).decode()
 
 
-def test_pages_say_what_a_change_does_to_those_who_wait(
+def test_pages_explain_the_effect_of_a_change_on_waiting_clients(
     browser: FlaskClient, sequences: Sequences, user: User
 ) -> None:
     sequence = sequences.create(days(1), days(1))
@@ -175,18 +177,18 @@ def test_a_sequence_is_paused_continued_archived_and_deleted(
     assert not sequences.session.scalars(select(Sequence)).all()
 
 
-def test_clients_are_added_and_their_places_changed(
+def test_clients_are_added_and_their_progress_changed(
     browser: FlaskClient, sequences: Sequences, user: User
 ) -> None:
     client = ClientFactory.create(owner=user)
     sequence = sequences.create(days(1), days(1), days(1))
     browser.post(f"/sequences/{sequence.id}/people", data={"email": client.email.upper()})
-    place = sequences.find(sequence, client)
+    enrolment = sequences.find(sequence, client)
     states = []
     for action in ("pause", "resume", "skip", "now", "remove"):
-        browser.post(f"/sequences/places/{place.id}", data={"action": action})
-        sequences.session.refresh(place)
-        states.append(place.state)
+        browser.post(f"/sequences/places/{enrolment.id}", data={"action": action})
+        sequences.session.refresh(enrolment)
+        states.append(enrolment.state)
     assert states == [
         EnrolmentState.PAUSED,
         EnrolmentState.ACTIVE,
@@ -197,11 +199,11 @@ def test_clients_are_added_and_their_places_changed(
     page = soup(browser.get(f"/clients/{client.id}")).select_one("#sequences")
     assert page is not None
     assert "Welcome" in page.get_text()
-    browser.post(f"/sequences/places/{place.id}", data={"action": "restart"})
+    browser.post(f"/sequences/places/{enrolment.id}", data={"action": "restart"})
     assert sequences.find(sequence, client).entry == 2
     listed = soup(browser.get(f"/sequences/{sequence.id}/people")).get_text()
-    assert listed.count(client.full_name) == 3, "two places, and the subject of the next email"
-    assert browser.post(f"/sequences/places/{place.id}", data={"action": "other"}).status_code == 400
+    assert listed.count(client.full_name) == 3, "two enrolments, and the subject of the next email"
+    assert browser.post(f"/sequences/places/{enrolment.id}", data={"action": "other"}).status_code == 400
 
 
 def test_a_client_is_added_on_the_clients_page(
@@ -259,7 +261,7 @@ def test_after_a_restore_the_page_asks_what_to_send(
     assert sequence.restored_at is None
 
 
-def test_the_start_is_suggested_only_if_it_is_clear(
+def test_the_trigger_is_suggested_only_if_there_is_one_choice(
     browser: FlaskClient, sequences: Sequences, user: User
 ) -> None:
     ClientFactory.create(owner=user, attributes={"bonus": "1250", "city": "Perm", "born": "02.03.1990"})

@@ -67,7 +67,7 @@ def test_planned_letters_follow_the_choice_after_a_pause(
     sequence = pause_with_a_letter(sequences, on_late=on_late)
     later = NOON + passed * DAY
     close_ended(app, later)
-    assert list_states(session) == [PENDING], "nothing is lost while the owner may still choose"
+    assert list_states(session) == [PENDING], "the letter is kept while the owner can still choose"
     sequences.change(sequence, services.start_sequence, later, ACTOR)
     assert may_send(app, later) is (state is PENDING), "not even before the next sweep"
     close_ended(app, later)
@@ -107,7 +107,7 @@ def test_letters_of_a_blocked_owner_wait(
     assert list_states(session) == [EXPIRED]
 
 
-def test_closed_hours_make_no_letter_late(app: Flask, sequences: Sequences, session: Session) -> None:
+def test_closed_hours_do_not_make_letters_late(app: Flask, sequences: Sequences, session: Session) -> None:
     hours: dict[str, Any] = {"weekdays": "1", "opens_at": time(9), "closes_at": time(13)}
     sequence = sequences.create(days(0), on_late=OnLate.SKIP, **hours)
     sequences.add(sequence, ClientFactory.create(owner=sequences.owner))
@@ -151,7 +151,7 @@ def test_no_one_gets_the_planned_letter_and_the_next_one_at_once(sequences: Sequ
     assert sequences.count_letters(sequence) == [1, 1, 1]
 
 
-def test_a_letter_sent_in_time_does_not_hold_up_the_next_one(sequences: Sequences) -> None:
+def test_a_letter_sent_on_time_does_not_delay_the_next_one(sequences: Sequences) -> None:
     sequence = sequences.create(days(0), days(3))
     sequences.add(sequence, ClientFactory.create(owner=sequences.owner))
     sequences.sweep(NOON)

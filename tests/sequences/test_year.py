@@ -8,7 +8,7 @@ from tests.sequences.simulated import Year
 from tests.support.sequence_factories import Sequences
 
 
-# The other years differ in what happens, not in their statements.
+# The other years differ in their events, not in their statements.
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.one_engine) for seed in (1, 2, 3))]
 )

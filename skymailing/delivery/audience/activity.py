@@ -1,4 +1,4 @@
-"""Determine how active clients are: those who click, those who have stopped clicking, and new ones.
+"""Classify clients by activity: those who click, those who no longer click, and new ones.
 
 Only mailings and sequences that count clicks are considered; in others, clicks are unknown.
 """
@@ -49,7 +49,7 @@ def select_reactions(client_ids: Sequence[int], viewpoint: Viewpoint) -> Select[
 
 
 def classify(client: Client, letters: int, clicked_at: int | None, now: datetime) -> Activity | None:
-    """Return a client's activity, given the client's row of `select_reactions`, as `has_activity` does."""
+    """Return the activity that `has_activity` would find, given a client's row of `select_reactions`."""
     if clicked_at is not None and clicked_at >= _to_milliseconds(now - timedelta(days=CLICK_DAYS)):
         return Activity.ACTIVE
     if letters >= LETTERS:
@@ -58,7 +58,7 @@ def classify(client: Client, letters: int, clicked_at: int | None, now: datetime
 
 
 def are_clicks_kept() -> bool:
-    """Return whether clicks are kept long enough to determine who has not clicked."""
+    """Return whether clicks are kept long enough to recognize clients who have not clicked."""
     kept_days = retention_settings().run_details
     return not kept_days or kept_days >= CLICK_DAYS
 
@@ -82,7 +82,7 @@ def has_received_many(viewpoint: Viewpoint) -> Condition:
         .where(Delivery.client_id == Client.id, Delivery.state == DeliveryState.SENT)
         .where(Delivery.run_id.in_(_select_runs(viewpoint)))
     )
-    # Searching for the last of these letters stops early, unlike counting.
+    # This search stops at the last letter needed; counting would read all of them.
     return exists(letters.offset(LETTERS - 1).limit(1).correlate(Client))
 
 

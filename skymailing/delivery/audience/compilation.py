@@ -93,9 +93,9 @@ class _Compiler:
         condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
         if leaf.kind in JOINED_KINDS:
             return not_(condition) if is_negated else condition
-        # PostgreSQL assumes that a CASE matches half of the rows. It would assume that a comparison of values
-        # without statistics matches very few, and read all clients with a tag again for each of them. A
-        # client whose value is missing does not meet the condition, but meets its negation.
+        # PostgreSQL assumes that a CASE matches half of the rows. For a comparison of values without
+        # statistics, it would expect very few matches, and read all clients with a tag again for each of
+        # them. A client whose value is missing does not meet the condition, but meets its negation.
         return case((condition, literal(not is_negated)), else_=literal(is_negated))
 
     def compile_text(self, leaf: Leaf, op: str) -> Condition:

@@ -1,4 +1,4 @@
-"""Parse the conditions of a segment from JSON, with clear errors for everything that cannot be evaluated.
+"""Parse the conditions of a segment from JSON, with clear errors for conditions that cannot be evaluated.
 
 A node is {"all": [nodes]}, {"any": [nodes]}, {"not": node} or a leaf {"field": ..., "op": ..., "value": ...}.
 docs/segments.md lists the fields and operators.

@@ -1,4 +1,4 @@
-"""Define what conditions can check: a client's fields, their operators, and the operators' values."""
+"""Define the fields of clients that conditions can check, their operators, and the operators' values."""
 
 import math
 import re
@@ -22,7 +22,7 @@ ATTRIBUTE_KEY = re.compile(r"\w{1,100}")
 
 
 class InvalidConditions(UserError):
-    """Conditions cannot be evaluated; `values` contains the field and what is wrong with it."""
+    """Conditions that cannot be evaluated; `values` contains details such as the field and the limit."""
 
 
 class Kind(StrEnum):
@@ -52,7 +52,7 @@ class State(StrEnum):
 
 
 class Activity(StrEnum):
-    """What a client does with letters; see `activity.py`."""
+    """How a client reacts to letters; see `activity.py`."""
 
     ACTIVE = "active"
     QUIET = "quiet"

@@ -48,7 +48,7 @@ def check_flags(owner: User, content: Content) -> None:
 def compile_flags(owner: User, flags: Collection[Flag], now: datetime) -> dict[Flag, ColumnElement[bool]]:
     """Return the condition on `Client` of each flag.
 
-    Raises TemplateError for a tag or segment that does not exist, because it is then unknown who should see
+    Raises TemplateError for a tag or segment that does not exist, because it is then unclear who should see
     the text.
     """
     _check_number(flags, MAX_COLUMNS)
@@ -93,7 +93,7 @@ def find_for_client(client: Client, flags: Sequence[Flag]) -> Flags:
 def find_for_deliveries(owner_id: int, flags: Sequence[Flag], ids: Sequence[int]) -> dict[int, Flags]:
     """Return the flags that hold for the recipients of deliveries; raises TemplateError.
 
-    This needs one query for a window of letters; no transaction remains open.
+    It takes one query for a window of letters, and leaves no transaction open.
     """
     with Session(reading_engine()) as session:
         conditions = compile_flags(session.get_one(User, owner_id), flags, utcnow())
@@ -113,5 +113,5 @@ def make_reader(content: Content, client: Client | None, example: Recipient) -> 
     if client is None:
         return example
     flags = find_content_flags(content)
-    holding = find_for_client(client, flags) if flags else NO_FLAGS
-    return Recipient(client.email, client.full_name, client.attributes, flags=holding)
+    client_flags = find_for_client(client, flags) if flags else NO_FLAGS
+    return Recipient(client.email, client.full_name, client.attributes, flags=client_flags)

@@ -26,7 +26,7 @@ def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
 
 
 def has_bought(owner_id: int, since: datetime, dialect: str) -> Condition:
-    """Return the condition that a client has bought something since a time."""
+    """Return the condition that a client has made a purchase since this time."""
     # If the list contained NULL, a negation would match no client on SQLite.
     rows = select(Purchase.client_id).where(
         *(Purchase.owner_id == owner_id, Purchase.client_id.is_not(None)),
@@ -37,7 +37,7 @@ def has_bought(owner_id: int, since: datetime, dialect: str) -> Condition:
 
 def topic_condition(topic: Topic) -> Condition:
     """Return the condition that a client gets the topic's mailings, unless the address is suppressed."""
-    # The people who have joined an opt-in topic, or have left any other topic.
+    # The clients who have joined an opt-in topic, or have left another topic.
     chosen = select(TopicChoice.email_key).where(
         TopicChoice.topic_id == topic.id, TopicChoice.is_joined == topic.is_opt_in
     )
@@ -50,9 +50,9 @@ def gets_topic(topic_id: int, email_key: Any) -> Condition:
 
     For a deleted topic, the condition is false.
     """
-    is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
+    is_their_choice = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     # The address belongs to the outermost query.
-    has_chosen = exists().where(is_theirs, TopicChoice.is_joined == Topic.is_opt_in)
+    has_chosen = exists().where(is_their_choice, TopicChoice.is_joined == Topic.is_opt_in)
     has_chosen = has_chosen.correlate_except(TopicChoice)
     return exists().where(Topic.id == topic_id, Topic.is_opt_in == has_chosen)
 

@@ -32,7 +32,7 @@ Part = Segment | Tag
 
 
 class BrokenAudience(UserError):
-    """A segment of an audience cannot be evaluated, so the audience is empty."""
+    """A segment of the audience cannot be evaluated, so no one is selected."""
 
     def __init__(self, segment: Segment, reason: InvalidConditions) -> None:
         super().__init__("audience_broken", segment=segment.name, reason=reason)
@@ -106,7 +106,8 @@ def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
 def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
     """Add a restored segment or tag to mailings again; `uses` has their IDs and whether they excluded it.
 
-    In mailings that have been extended since, only exclusions are restored, so that they reach no one else.
+    In mailings that have been extended since, only exclusions are restored, so that they reach no further
+    clients.
     """
     session = object_session(part)
     assert session is not None

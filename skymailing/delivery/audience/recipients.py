@@ -37,7 +37,7 @@ class Recipients:
     def count(self) -> int:
         """Return the number of clients, including suppressed ones."""
         if self.mailing.audience is Audience.SELECTED and self.mailing.topic is None:
-            # This is the same number, read from one index: deleting a client ends its membership.
+            # This count reads one index, and is the same: deleting a client ends its membership.
             statement = select(func.count()).where(mailing_clients.c.mailing_id == self.mailing.id)
         else:
             statement = self.clients.with_only_columns(func.count())

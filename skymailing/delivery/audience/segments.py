@@ -1,4 +1,4 @@
-"""Evaluate segments: parse their conditions, and check that everything they refer to exists."""
+"""Evaluate segments: parse their conditions, and check that all objects they refer to exist."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Run, SignupForm, Tag, Topic, User
 
-# For each kind of condition that names something: the owner's column and the name's column.
+# For each kind of condition that refers to something by name: the owner column and the name column.
 NAME_COLUMNS: dict[Kind, tuple[Any, Any]] = {
     Kind.TAG: (Tag.owner_id, Tag.name_key),
     Kind.TOPIC: (Topic.owner_id, Topic.name_key),
@@ -42,13 +42,13 @@ def read_segment(conditions: Any, viewpoint: Viewpoint) -> Node:
 
 
 def check_references(node: Node, viewpoint: Viewpoint) -> None:
-    """Raise InvalidConditions if something that the conditions refer to does not exist."""
+    """Raise InvalidConditions if an object that the conditions refer to does not exist."""
     leaves = list(list_leaves(node))
     check_names(leaves, viewpoint)
     ids = {leaf.value for leaf in leaves if leaf.kind is Kind.MAILING and isinstance(leaf.value, int)}
     own_mailings = select(Mailing.id).where(Mailing.owner_id == viewpoint.owner_id, Mailing.id.in_(ids))
     known_mailings = set(viewpoint.session.scalars(own_mailings)) if ids else set()
-    # Retention has removed the letters of these mailings, so "did not receive" would hold for everyone.
+    # Retention removed the letters of these mailings, so "did not receive" would hold for everyone.
     forgotten = select(Run.mailing_id).where(Run.mailing_id.in_(ids), Run.details_removed_at.is_not(None))
     forgotten_mailings = set(viewpoint.session.scalars(forgotten)) if ids else set()
     known_attributes = set(viewpoint.formats.types)
@@ -65,7 +65,7 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
 
 
 def check_names(leaves: Sequence[Leaf], viewpoint: Viewpoint) -> None:
-    """Raise InvalidConditions if one of the conditions names something that the owner does not have."""
+    """Raise InvalidConditions if one of the conditions names an object that the owner does not have."""
     for kind, (owner_id, name) in NAME_COLUMNS.items():
         named = {leaf.value.lower() for leaf in leaves if leaf.kind is kind}
         statement = select(name).where(owner_id == viewpoint.owner_id, name.in_(named))

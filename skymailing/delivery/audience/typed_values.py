@@ -84,8 +84,9 @@ def text_of(key: str) -> ColumnElement[str]:
 def number_of(key: str, formats: ValueFormats, dialect: str) -> ColumnElement[float]:
     """Return the number in an attribute; NULL if it is missing or not a number.
 
-    Numbers in digits, with or without a point, are recognized without calling the function, which takes 50
-    times longer on PostgreSQL. A CASE is needed: a cast next to a condition may be evaluated for every row.
+    Numbers of digits, with or without a decimal point, are recognized without the function, which takes 50
+    times longer on PostgreSQL. CASE is needed, because a cast next to a condition may be evaluated for every
+    row.
     """
     text = text_of(key)
     is_plain = [_is_plain_number(text)] if dialect != "sqlite" else _are_plain_numbers(text)
@@ -96,7 +97,7 @@ def number_of(key: str, formats: ValueFormats, dialect: str) -> ColumnElement[fl
 
 
 def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether a string has digits only, and at most one point between them, on PostgreSQL."""
+    """Return whether a string consists of digits and at most one point between them, on PostgreSQL."""
     whole = func.replace(text, ".", "", type_=String)
     has_point = and_(
         func.length(text) - func.length(whole) == 1, not_(text.startswith(".")), not_(text.endswith("."))
@@ -111,8 +112,9 @@ def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
 def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
     """Return whether a string is a whole number, and whether it has one point between digits, on SQLite.
 
-    SQLite parses the JSON again wherever the string is used, so it is used in few places: a string is a whole
-    number if it stays the same when converted to one and back. `parse_number` reads up to 18 digits.
+    SQLite parses the JSON again at each use of the string, so it is used as few times as possible: a string
+    is a whole number if it stays the same when converted to an integer and back. `parse_number` reads up to
+    18 digits.
     """
     is_whole = cast(cast(text, Integer) % literal_column("1000000000000000000"), Text) == text
     has_length = func.length(text).between(1, 15)
@@ -125,8 +127,8 @@ def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
 def date_of(key: str, formats: ValueFormats, dialect: str) -> ColumnElement[str]:
     """Return the date in an attribute as YYYY-MM-DD; NULL if it is missing or not a date.
 
-    Dates such as 2026-11-28 and 28.11.2026 are recognized without calling the function, on PostgreSQL
-    except for 29 February.
+    Dates such as 2026-11-28 and 28.11.2026 are recognized without the function (on PostgreSQL, except for 29
+    February).
     """
     text = text_of(key)
     written = _write_date(text)
@@ -146,7 +148,7 @@ def date_of(key: str, formats: ValueFormats, dialect: str) -> ColumnElement[str]
 
 
 def is_within(column: ColumnElement[str], first: date, last: date, dialect: str) -> ColumnElement[bool]:
-    """Return whether a date is from `first` to `last`, inclusive; its expression is evaluated once."""
+    """Return whether a date is from `first` to `last`, inclusive; evaluates the date's expression once."""
     if dialect == "sqlite":
         return column.between(first.isoformat(), last.isoformat())
     # PostgreSQL evaluates the operand of a BETWEEN twice. The buckets are before, between and after.
@@ -165,7 +167,7 @@ def _is_day_of_year(month_and_day: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def _is_day(text: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether a date exists, on SQLite, which otherwise moves 31 April to 1 May."""
+    """Return whether a date exists, on SQLite, which converts 31 April to 1 May."""
     return func.date(text, "+0 days", type_=String) == text
 
 
@@ -194,5 +196,5 @@ def yes_no_of(key: str) -> ColumnElement[bool | None]:
 
 
 def _flag(value: bool, dialect: str) -> Any:
-    """Return a constant, so that the database can plan with it."""
+    """Return a constant instead of a parameter, so that the database can use it for its query plan."""
     return literal_column(str(int(value)) if dialect == "sqlite" else str(value).lower())

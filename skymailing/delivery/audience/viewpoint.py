@@ -17,7 +17,7 @@ EARLIEST, LATEST = date(1, 1, 3), date(9999, 12, 30)
 class Viewpoint:
     """The owner, the formats and the time for which conditions are evaluated.
 
-    `session` is that of the caller's transaction, and looks up the objects that conditions refer to; on
+    `session` belongs to the caller's transaction, and looks up the objects that conditions refer to: on
     SQLite, a second transaction would wait for the first.
     """
 

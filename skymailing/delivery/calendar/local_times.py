@@ -18,7 +18,8 @@ from skymailing.models import Mailing, OnPassed
 
 EARLIEST = timezone(timedelta(hours=14))  # the first zone in which a day begins
 DAY = timedelta(days=1)
-# A run is planned some seconds after its first zone's time; for so long, the time does not count as passed.
+# A run is planned some seconds after its first zone's time, so a zone's time counts as passed only after this
+# delay.
 PUNCTUAL = timedelta(minutes=15)
 
 
@@ -50,8 +51,8 @@ class LocalStart:
     def find_time(self, zone: ZoneInfo) -> datetime:
         """Return when the clock in a zone shows the time of the start, in UTC.
 
-        As for occurrences, the first one counts if the clock shows it twice; if it skips the time, it is when
-        that time would have been.
+        As for occurrences: if the clock shows the time twice, the first one counts; if the clock skips the
+        time, the result is when it would have been.
         """
         if zone.key == self.hours.zone.key:
             return self.at
@@ -92,7 +93,7 @@ def find_clock(mailing: Mailing, at: datetime, zone: ZoneInfo) -> datetime:
 
 
 def find_earliest_possible(start: LocalStart) -> datetime:
-    """Return when the clock in the first zone on earth shows the time."""
+    """Return when the earliest time zone in the world reaches the time."""
     return min(start.at, start.clock.replace(tzinfo=EARLIEST).astimezone(UTC))
 
 

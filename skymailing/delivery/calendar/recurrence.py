@@ -73,7 +73,7 @@ def find_occurrence(anchor: datetime, rule: Recurrence | None, zone: ZoneInfo, n
     """Return the occurrence with this number, in UTC; 0 is the first one, usually the anchor itself.
 
     The local time is the same across clock changes. If the clock shows the time twice, the first one counts;
-    if it skips the time, the occurrence is when that time would have been.
+    if the clock skips the time, the occurrence is when it would have been.
     """
     if rule is None:
         return anchor.astimezone(UTC)
@@ -81,7 +81,7 @@ def find_occurrence(anchor: datetime, rule: Recurrence | None, zone: ZoneInfo, n
     day = rule.find_day(local.date(), number)
     if day == local.date():
         return anchor.astimezone(UTC)
-    # An anchor in the second of two equal hours must not affect other days.
+    # An anchor in the repeated hour of a clock change must not affect other days.
     return datetime.combine(day, local.time().replace(fold=0), zone).astimezone(UTC)
 
 

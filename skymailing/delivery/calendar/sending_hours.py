@@ -17,9 +17,9 @@ HORIZON = timedelta(days=400)
 class SendingHours:
     """Days of the week (1 is Monday) and hours; hours that close before they open extend past midnight.
 
-    Each opening belongs to the day on which it begins. It begins and ends when the clock first shows the
-    hour or skips it, so a clock that is set back does not open twice, and one that is set forward skips no
-    opening.
+    Each opening belongs to the day on which it begins. It begins and ends when the clock first shows or skips
+    the hour, so there is no second opening when clocks are set back, and none is lost when they are set
+    forward.
     """
 
     weekdays: str

@@ -65,7 +65,7 @@ def write_space(block: Block, _place: Place) -> str:
 
 
 def write_social(block: Block, place: Place) -> str:
-    """Return links to networks: circles with letters, which show even if pictures are blocked, or words.
+    """Return links to networks: words, or circles with letters, which show even if pictures are blocked.
 
     A block without links shows those of the owner's brand.
     """
@@ -118,7 +118,7 @@ def write_product(block: Block, place: Place) -> str:
     width = round(place.width * 0.38)
     picture = link_picture(fields["url"], write_image(fields["src"], fields["alt"], width, place))
     rest = replace(place, width=place.width - width - 20)
-    # Beside each other on phones as well, where the picture becomes smaller.
+    # They remain side by side on phones, where the picture becomes smaller.
     cells = (
         f'<td valign="top" width="38%" style="width:38%">{picture}</td>'
         '<td width="20" style="width:20px;font-size:1px;line-height:16px">&nbsp;</td>'

@@ -37,7 +37,7 @@ def read_links(value: Any, pointer: str) -> list[dict[str, Any]]:
     if len(value) > MAX_LINKS:
         raise InvalidSource("design_too_many", pointer, limit=MAX_LINKS)
     fields = {"network": Field(one_of(*NETWORKS), "website"), "url": Field(url)}
-    return [read_object(link, f"{pointer}/{place}", fields) for place, link in enumerate(value)]
+    return [read_object(link, f"{pointer}/{index}", fields) for index, link in enumerate(value)]
 
 
 def choice(*values: str) -> Field:

@@ -1,7 +1,8 @@
 """Write buttons as HTML: a coloured link with padding.
 
 Outlook for Windows ignores the padding and round corners of links. It gets the padding in the cell around the
-link, or for round corners a shape (VML) behind it. The link is the same everywhere, so that its clicks count.
+link, or for round corners a shape (VML) behind it. The link is the same in all mail programs, so that its
+clicks count.
 """
 
 from skymailing.delivery.composition.document import Block
@@ -11,8 +12,8 @@ from skymailing.web.colors import choose_text_color
 
 PADDING, SIDE_PADDING = 13, 26  # pixels
 LINE = 1.25  # times the size of the text
-# The assumed width of a bold character, relative to its size; rather too wide, because shapes cut off long
-# text.
+# The assumed width of a bold character, relative to its size. It is deliberately large, because a shape cuts
+# off text that is too long.
 LETTER = 0.68
 SHAPE = (
     '<!--[if mso]><v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" stroked="f" fillcolor="{color}" '

@@ -29,7 +29,7 @@ class Field:
 
 
 def read_object(data: Any, pointer: str, fields: Mapping[str, Field], *extra: str) -> dict[str, Any]:
-    """Return the values of an object with these fields; raises InvalidSource for any others but `extra`."""
+    """Return the values of an object with these fields; raises InvalidSource for others, except `extra`."""
     if not isinstance(data, dict):
         raise InvalidSource("design_not_object", pointer)
     for name in data:

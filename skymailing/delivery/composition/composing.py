@@ -20,14 +20,14 @@ TEXT_FIELDS = ("text", "title", "button")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an author wrote; `text` is the text in it, from which the language is guessed."""
+    """The source of a message, as its author wrote it; its language is guessed from `text`."""
 
     format: SourceFormat
     text: str
     document: Document | None = None
 
     def compose(self, brand: OwnerBrand, language: str, frame: Frame | None = None) -> str:
-        """Return the HTML body of the message; raises InvalidSource, and TemplateError because of a text.
+        """Return the HTML body of the message; raises InvalidSource, or TemplateError for an error in a text.
 
         `language` is that of the words that blocks add, such as "Unsubscribe". A source in Markdown or HTML
         needs a frame.

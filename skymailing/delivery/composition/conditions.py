@@ -32,7 +32,7 @@ TEMPLATES = {
 # The operators of tags and segments, whose values are a name and an ID.
 MEMBERSHIPS = {"in": "if", "not_in": "unless"}
 MEMBERSHIP_FIELDS = {"tag": TAG, "segment": SEGMENT}
-# These compare numbers, because as text 9 would be more than 18, or dates if the attribute contains dates.
+# These compare numbers, because 9 would be greater than 18 as text, or dates if the attribute contains dates.
 ORDERING = frozenset({"gt", "lt"})
 NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?")
 WITHOUT_VALUE = frozenset({"is_set", "is_empty"})
@@ -45,7 +45,7 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A comparison of one of the client's values, or whether the client has a tag or is in a segment."""
+    """A comparison of a client's value, or a check whether the client has a tag or is in a segment."""
 
     path: str
     op: str

@@ -80,7 +80,7 @@ def parse_delta(data: Any, pointer: str) -> tuple[Line, ...]:
     lines = parser.finish()
     if sum(len(piece.text) for line in lines for piece in line.pieces) > MAX_TEXT:
         raise InvalidSource("design_too_long", pointer, limit=MAX_TEXT)
-    # Line breaks separate the pieces, so that a brace at the end of one does not join the next.
+    # Line breaks separate the pieces, so that a brace at the end of one piece does not join the next piece.
     check_template("\n".join(piece.text for line in lines for piece in line.pieces), pointer)
     return lines
 

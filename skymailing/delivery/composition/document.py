@@ -138,10 +138,10 @@ class _Reader:
         if not isinstance(data, list):
             raise InvalidSource("design_not_list", pointer)
         blocks = []
-        for place, block in enumerate(data):
+        for index, block in enumerate(data):
             if len(self.ids) >= MAX_BLOCKS:
                 raise InvalidSource("design_too_many", pointer, limit=MAX_BLOCKS)
-            blocks.append(self.read(block, f"{pointer}/{place}", is_nested=is_nested))
+            blocks.append(self.read(block, f"{pointer}/{index}", is_nested=is_nested))
         return tuple(blocks)
 
     def read(self, data: Any, pointer: str, *, is_nested: bool) -> Block:
@@ -180,8 +180,8 @@ class _Reader:
         if not isinstance(data, list) or not 2 <= len(data) <= 3:
             raise InvalidSource("design_columns", pointer)
         columns = []
-        for place, column in enumerate(data):
-            at = f"{pointer}/{place}"
+        for index, column in enumerate(data):
+            at = f"{pointer}/{index}"
             width = read_object(column, at, COLUMN_FIELDS, "blocks")["width"]
             blocks = self.read_blocks(column.get("blocks", []), f"{at}/blocks", is_nested=True)
             columns.append(Column(width, blocks))

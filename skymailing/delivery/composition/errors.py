@@ -7,8 +7,8 @@ from skymailing.errors import UserError
 class InvalidSource(UserError):
     """A design or an MJML source cannot be composed.
 
-    `pointer` is the JSON pointer of the value in a design, or empty; `line` the line in an MJML source, from
-    1; `template` is the error of a Liquid template, if that is the reason.
+    `pointer` is the JSON pointer of the value in a design, or empty; `line` is the line in an MJML source,
+    counted from 1; `template` is the error in a Liquid template, if that is the reason.
     """
 
     def __init__(

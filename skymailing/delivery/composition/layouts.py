@@ -1,4 +1,4 @@
-"""Compose messages into layouts: the frame that several messages share.
+"""Insert messages into layouts: a layout is the frame that several messages share.
 
 A layout is a design with one content block, or HTML with one `{{ content }}`. A message of blocks becomes
 part of a layout's design; other messages become HTML at that place.
@@ -49,8 +49,8 @@ class Frame:
         """Return the layout's design with the blocks of a message."""
         assert self.document is not None
         blocks = self.document.blocks
-        place = next(number for number, block in enumerate(blocks) if block.type == CONTENT)
-        return replace(self.document, blocks=blocks[:place] + content.blocks + blocks[place + 1 :])
+        index = next(number for number, block in enumerate(blocks) if block.type == CONTENT)
+        return replace(self.document, blocks=blocks[:index] + content.blocks + blocks[index + 1 :])
 
     def insert(self, part: Part) -> str:
         """Return the layout's HTML with the content of a message."""
@@ -82,9 +82,9 @@ def _is_inside_tag(before: str, after: str) -> bool:
     mark = "\ue000"
     masked = MaskedSource(before + mark + after)
     start = masked.text.partition(mark)[0]
-    is_swallowed = find_broken_tag(start) is not None
+    is_in_broken_tag = find_broken_tag(start) is not None
     found = (*PIECE.finditer(masked.text), *DECLARATION.finditer(masked.text))
-    return is_swallowed or any(mark in piece[0] for piece in found)
+    return is_in_broken_tag or any(mark in piece[0] for piece in found)
 
 
 def _is_inside_block(before: str) -> bool:
@@ -96,7 +96,7 @@ def _is_inside_block(before: str) -> bool:
 def write_part(format: SourceFormat, source: str, link: str, language: str) -> Part:
     """Return a message that is not made of blocks as part of a page; raises InvalidSource and TemplateError.
 
-    `link` is the colour of links in a text without a design of its own.
+    `link` is the colour of links in a text that has no design.
     """
     if format is SourceFormat.MJML:
         return split_page(compile_mjml(source, language))

@@ -12,7 +12,7 @@ from skymailing.delivery.rendering.liquid_tags import line_at
 
 MAX_DEPTH = 50
 MAX_ELEMENTS = 3_000
-# The compiler writes styles for each pair of slides: 3,000 of them became 150 MB.
+# The compiler writes styles for each pair of slides: 3,000 slides produced 150 MB.
 SLIDE, MAX_SLIDES = "mj-carousel-image", 30
 # Elements whose content is HTML, not MJML.
 WITH_HTML = frozenset(
@@ -69,7 +69,7 @@ class _Reader:
     def __init__(self, source: str, outline: Outline) -> None:
         self.source = source
         self.outline = outline
-        # The names of open elements, and where each begins.
+        # The names of open elements, and the position of each.
         self.opened: list[tuple[str, int]] = []
         self.count = 0
         self.slides = 0

@@ -1,4 +1,4 @@
-"""Compile MJML that an author wrote to the HTML template of a letter."""
+"""Compile an author's MJML to the HTML template of a letter."""
 
 import re
 
@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.web.urls import public_url
 
 MAX_SIZE = 256 * 1024  # characters
-# The icons that a source gets if it names no others.
+# The icons that the compiler uses if a source names no others.
 NETWORK_ICONS = frozenset(
     "dribbble facebook github google-plus instagram linkedin medium pinterest snapchat soundcloud tumblr "
     "twitter twitter-x vimeo web xing youtube".split()
@@ -38,7 +38,7 @@ def compile_mjml(source: str, language: str) -> str:
     except TemplateError as error:
         raise InvalidSource("design_template", line=error.line, template=error) from error
     outline = read_outline(keep_lines(masked))
-    # The compiler adds a link for each known font, unless it knows none.
+    # Without known fonts, the compiler adds no links to fonts.
     try:
         html = mjml2html(outline.source, fonts={})
     except ValueError as error:
@@ -52,7 +52,7 @@ def compile_mjml(source: str, language: str) -> str:
 
 
 def serve_icons(html: str) -> str:
-    """Return the letter with our icons instead of the compiler's, which third-party servers provide."""
+    """Return the letter with our icons instead of the compiler's, which are on third-party servers."""
 
     def find_own(icon: re.Match[str]) -> str:
         name = icon["network"] or ICONS[icon["name"]]

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network: its name, its letters in a circle, and its colour."""
+    """A network: its name, the letters in its circle, and its colour."""
 
     name: str
     letters: str

@@ -51,9 +51,9 @@ def write_rows(document: Document, palette: Palette, brand: OwnerBrand, language
 
     Dark mode does not change its colours, because the page around it has its own.
     """
-    light = replace(palette, dark={})
-    styles = find_styles(write_page(replace(document, blocks=()), light, brand, language))
-    rows = _join_rows(document, Place(light, brand, language, document.settings["width"]))
+    base = replace(palette, dark={})
+    styles = find_styles(write_page(replace(document, blocks=()), base, brand, language))
+    rows = _join_rows(document, Place(base, brand, language, document.settings["width"]))
     look = f"width:100%;background:{palette.card}" if document.settings["card"] else "width:100%"
     return Part(f'{TABLE} width="100%" style="{look}">\n{rows}\n</table>', styles)
 
@@ -99,7 +99,7 @@ def write_row(block: Block, place: Place) -> str:
 
 
 def adapt(palette: Palette, block: Block) -> Palette:
-    """Return the palette of a block that has colours of its own, in which its text is readable."""
+    """Return the palette of a block with its own colours, in which its text is readable."""
     background = block.style["background"]
     color = block.style["color"] or (choose_text_color(background) if background else palette.text)
     return replace(palette, text=color, muted=color, link=color if background else palette.link)

@@ -31,7 +31,7 @@ def extract_text(page: str) -> str | None:
 
 
 def split_page(page: str) -> Part:
-    """Return what is in the body of a page, with the style elements before it; a fragment as it is."""
+    """Return the content of a page's body, with the style elements before it; a fragment is not changed."""
     start = BODY_START.search(page)
     if start is None:
         return Part(page)

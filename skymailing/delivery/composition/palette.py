@@ -1,4 +1,4 @@
-"""Choose a letter's colours, also for dark mode, and its font: its own, its owner's or the default ones."""
+"""Choose a letter's font and colours, also for dark mode: its own, its owner's or the default ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class OwnerBrand:
 
     @property
     def chosen(self) -> frozenset[str]:
-        """The settings of a document for which the brand has a value of its own."""
+        """The settings of a document for which the brand has its own value."""
         accent = {"link", "button"} if self.color else set()
         return frozenset(accent | {name for name in OWN_SETTINGS if getattr(self, name)})
 
@@ -53,7 +53,7 @@ class Palette:
     line: str
     font: str
     text_size: int
-    # Rules for dark mode, by class name; parts that the author coloured dark already have none.
+    # Rules for dark mode, by class name; parts that are already dark have none.
     dark: Mapping[str, str]
 
     @classmethod

@@ -24,9 +24,9 @@ def write_image(src: str, alt: str, width: int, place: Place, *, radius: int = 0
 
 
 def write_written_image(src: str, alt: str, width: int, place: Place, *, radius: int = 0) -> str:
-    """Return a picture that shrinks with its column, and whose text is readable while it is blocked.
+    """Return a picture that shrinks with its column, with alternative text that is readable without it.
 
-    `src` and `alt` are written as values of attributes already.
+    `src` and `alt` are already escaped as values of attributes.
     """
     palette = place.palette
     style = (

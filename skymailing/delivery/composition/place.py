@@ -1,4 +1,4 @@
-"""Where a block is written, and how its tables begin."""
+"""The place where a block is written, and the attributes of its tables."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ TABLE = '<table role="presentation" border="0" cellpadding="0" cellspacing="0"'
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The context on which a block's content depends, besides its fields."""
+    """The context on which a block's content depends, in addition to its fields."""
 
     palette: Palette
     brand: OwnerBrand
@@ -19,10 +19,10 @@ class Place:
     content: str = ""  # the HTML in the place of a layout's content block
 
     def text_class(self, name: str = "t") -> str:
-        """Return the class that dark mode recolours, unless the block has colours of its own."""
+        """Return the class that dark mode recolours, unless the block has its own colours."""
         return "" if self.has_own_color else f' class="{name}"'
 
 
 def align_table(align: str) -> str:
-    """Return the attribute that aligns a table; on the left, it would make the text after the table flow."""
+    """Return the attribute that aligns a table; "left" would make the text after the table flow around it."""
     return "" if align == "left" else f' align="{align}"'

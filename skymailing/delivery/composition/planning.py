@@ -28,7 +28,7 @@ class NewBodies:
         body = self.bodies.get((message.id, message.version), message.body)
         try:
             return replace(Content.of(message), body=body).sent_body
-        except TemplateError:  # not expected in a saved preheader, but it must not prevent the start
+        except TemplateError:  # not expected in a saved preheader, and must not prevent the start
             return body
 
 

@@ -1,7 +1,7 @@
 """Find what may make a letter hard to read.
 
-These are faint or small text, pictures without descriptions, and links that lead nowhere. Only explicit
-values are checked: there are no findings about unknown colours, such as named ones.
+It finds faint or small text, pictures without descriptions, and links without an address. Only explicit
+values are checked; unknown colours, such as named ones, are ignored.
 """
 
 import re
@@ -91,17 +91,17 @@ def check_document(document: Document, brand: OwnerBrand, language: str) -> list
 
 
 def find_repeated(document: Document, layout: Document) -> list[Finding]:
-    """Return the blocks of a message that readers see twice, because its layout has them, too."""
+    """Return the blocks of a message that readers would see twice, because its layout has the same ones."""
     shared = {block.type for block in layout.walk()} & set(SHARED)
     return [
-        Finding(f"check_repeated_{block.type}", f"/blocks/{place}")
-        for place, block in enumerate(document.blocks)
+        Finding(f"check_repeated_{block.type}", f"/blocks/{index}")
+        for index, block in enumerate(document.blocks)
         if block.type in shared
     ]
 
 
 def check_html(html: str, look: Look | None = None, *, with_alt: bool = True) -> list[Finding]:
-    """Return the findings in HTML, each kind once for each pair of colours or size."""
+    """Return the findings in HTML; each kind is reported once for each pair of colours or size."""
     found = {
         (finding.code, *finding.values.values()): finding
         for finding in _walk(MaskedSource(html).text, look or Look(), with_alt=with_alt)

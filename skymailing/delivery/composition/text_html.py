@@ -1,4 +1,4 @@
-"""Write the text of a block as HTML, with the styles in its tags, as mail programs need them."""
+"""Write the text of a block as HTML with inline styles, as mail programs require."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -21,8 +21,8 @@ def write_lines(lines: Sequence[Line], palette: Palette, *, has_own_color: bool 
         (kind, list(group)) for kind, group in groupby(lines, key=lambda line: "list" in line.attributes)
     ]
     pieces = []
-    for place, (is_list, group) in enumerate(groups):
-        is_last = place == len(groups) - 1
+    for index, (is_list, group) in enumerate(groups):
+        is_last = index == len(groups) - 1
         pieces.append(writer.write_list(group, is_last) if is_list else writer.write_block(group, is_last))
     return "".join(pieces)
 
@@ -45,8 +45,8 @@ class _Writer:
 
     def write_block(self, lines: list[Line], is_last: bool) -> str:
         return "".join(
-            self.write_paragraph(line, is_last and place == len(lines) - 1)
-            for place, line in enumerate(lines)
+            self.write_paragraph(line, is_last and index == len(lines) - 1)
+            for index, line in enumerate(lines)
         )
 
     def write_paragraph(self, line: Line, is_last: bool) -> str:
@@ -65,8 +65,8 @@ class _Writer:
         """Return lists, one for each run of items of the same kind; deeper items are indented."""
         pieces = []
         groups = [(kind, list(items)) for kind, items in groupby(lines, key=list_kind)]
-        for place, ((name, depth), items) in enumerate(groups):
-            margin = GAP if not is_last and place == len(groups) - 1 else 0
+        for index, ((name, depth), items) in enumerate(groups):
+            margin = GAP if not is_last and index == len(groups) - 1 else 0
             indent = 24 * (depth + 1)
             written = "".join(self.write_item(item) for item in items)
             pieces.append(
@@ -128,7 +128,7 @@ def list_kind(line: Line) -> tuple[str, int]:
 
 
 def is_statement(line: Line) -> bool:
-    """Return whether a line consists of Liquid statements, so that it shows nothing itself."""
+    """Return whether a line consists only of Liquid statements, which print nothing themselves."""
     rests = []
     tags = []
     for piece in line.pieces:

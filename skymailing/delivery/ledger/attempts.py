@@ -66,7 +66,7 @@ def find_series(connection: Connection, results: Sequence[Result], now: datetime
 
 
 def _insert_arrays(connection: Connection, results: Sequence[Result], shared_values: dict[str, Any]) -> None:
-    """Insert with one array per column, because a statement per row takes PostgreSQL twice as long."""
+    """Insert with one array per column, because one statement per row takes twice as long on PostgreSQL."""
     arrays = [bindparam(f"{name}_array", type_=ARRAY(type_)) for name, type_ in VARYING_COLUMNS.items()]
     rows = func.unnest(*arrays).table_valued(*VARYING_COLUMNS).render_derived()
     constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in shared_values]

@@ -1,4 +1,4 @@
-"""Claim deliveries to hand over: lease a window of a run's deliveries.
+"""Claim the deliveries to hand over next: lease a window of a run's deliveries.
 
 Each function works in the caller's transaction. Unlike an import or an account letter
 (`skymailing.db.leases`), a delivery is leased with a token, by which a worker's journal proves which
@@ -106,7 +106,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
             break
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     if not run.is_caught and not has_limits:
-        letters.count(connection, run.owner_id, len(claimed), now)  # late: it locks the owner's count
+        letters.count(connection, run.owner_id, len(claimed), now)  # last: it locks the owner's count
     changes.write(connection)
     return [_make_claimed(row) for row in claimed]
 
@@ -173,7 +173,8 @@ def _find_pending_rows(
 def _find_local_rows(
     connection: Connection, run: OpenRun, condition: ColumnElement[bool], limit: int
 ) -> list[Any]:
-    # In the order of the index: most letters may have to wait, and would be read in order of ID.
+    # In the order of the index: in order of ID, the database would also read the letters that have to wait,
+    # perhaps most of them.
     statement = _select_candidates(run, condition).order_by(Delivery.not_before).limit(limit)
     return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_local", "sqlite")))
 
@@ -224,15 +225,15 @@ def _select_candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[A
 
 
 def _select_client_values() -> Select[Any]:
-    """Select what fills a client's letter."""
-    # Deleted while the letter was being sent; the delivery then returned to pending.
+    """Select the values that fill a client's letter."""
+    # A client may be deleted while the letter is being sent, and the delivery may then return to pending.
     is_deleted = Client.id.is_(None).label("is_deleted")
     values = select(Client.full_name, Client.attributes, is_deleted, null().label("content_id"))
     return values.select_from(Delivery).outerjoin(Client, Client.id == Delivery.client_id)
 
 
 def _select_letter_values() -> Select[Any]:
-    """Select what fills a transactional letter, whose recipient need not be a client."""
+    """Select the values that fill a transactional letter, whose recipient need not be a client."""
     letter = TransactionalLetter
     values = (letter.name.label("full_name"), letter.values.label("attributes"))
     is_deleted = letter.delivery_id.is_(None).label("is_deleted")
@@ -256,7 +257,7 @@ def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
 def holds_letters() -> ColumnElement[bool]:
     """Return the condition that a suppression also applies to transactional letters.
 
-    People who unsubscribe from mailings still get the receipts of what they buy.
+    People who unsubscribe from mailings still get receipts for their purchases.
     """
     return Suppression.reason != SuppressionReason.UNSUBSCRIBED
 

@@ -53,7 +53,7 @@ def insert_deliveries(
     """Insert one delivery for each recipient, in one statement; return how many.
 
     Suppressed addresses get a row too, so that the counts add up. Recipients in the `sample` get a variant.
-    `not_before` is an expression of when their letters are due; None for at once.
+    `not_before` is an SQL expression for the time when their letters are due; None means at once.
     """
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
     chosen: dict[str, Any] = {"variant": sample.variant_of(Client.id)} if sample else {}
@@ -205,7 +205,8 @@ def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
     if not clients:
         return
     if connection.dialect.name == "sqlite":
-        # One by one, each found by its ID: SQLite would compare every detached letter with a list of IDs.
+        # One by one, found by ID: with a list of IDs, SQLite would compare each detached letter with the
+        # whole list.
         letter, client = bindparam("letter", type_=BigInteger), bindparam("client", type_=BigInteger)
         rows = [{"letter": id, "client": client_id} for id, client_id in clients.items()]
         connection.execute(_attach(letter, client), rows)

@@ -105,7 +105,7 @@ def _lock_assumed_unknowns(
     connection: Connection, token: str, ids: list[int]
 ) -> Sequence[Row[tuple[int, DeliveryState, int, datetime]]]:
     is_last = (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts)
-    # Deferred if the mailing resends unknowns.
+    # Unknown deliveries are deferred if the mailing sends them again.
     is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
     return connection.execute(
         select(Delivery.id, Delivery.state, Delivery.attempts, Attempt.at)

@@ -40,10 +40,10 @@ def move_letters(
 ) -> tuple[list[int], list[int]]:
     """Give the removed client's letters to the kept one, so that no run sends both of them a letter.
 
-    Return the data for `return_letters`. A letter still to be sent to the removed client is readdressed if
-    the kept client has none in that run and the run excludes no one; otherwise, it is cancelled. If the
-    removed client received a letter, or may have received it, the kept client's letter is cancelled, or
-    detached so that it cannot be sent again.
+    Return the data for `return_letters`. A letter not yet sent to the removed client is readdressed if the
+    kept client has none in that run and the run excludes no one; otherwise, it is cancelled. If the removed
+    client received a letter, or may have received it, the kept client's letter is cancelled, or detached so
+    that it cannot be sent again.
     """
     columns = (Delivery.id, Delivery.run_id, Delivery.client_id, Delivery.state)
     rows = connection.execute(
@@ -73,7 +73,7 @@ def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[
 
 
 def plan_moves(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
-    """Return what happens to the letters of both clients; `for_all` are the runs that exclude no one."""
+    """Return the changes to both clients' letters; `for_all` are the runs that exclude no one."""
     kept_rows = {row.run_id: row for row in rows if row.client_id == kept_id}
     moves = Moves()
     for row in rows:

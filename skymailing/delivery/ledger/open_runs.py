@@ -1,4 +1,4 @@
-"""Load a run that may send, with everything that sending needs, in the caller's transaction."""
+"""Load a run that may send, with all data for sending, in the caller's transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

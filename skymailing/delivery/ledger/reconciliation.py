@@ -51,9 +51,9 @@ def _compare(connection: Connection, run: RunKey) -> tuple[list[int], dict[Deliv
         .subquery()
     )
     statement = select(*stored.c, by_state.c.state, by_state.c.count).outerjoin_from(stored, by_state, true())
-    found = connection.execute(statement).all()
-    rows = {row[-2]: row[-1] for row in found if row[-2] is not None}
-    return [int(count) for count in found[0][: len(COUNTED_STATES)]], rows
+    compared = connection.execute(statement).all()
+    rows = {row[-2]: row[-1] for row in compared if row[-2] is not None}
+    return [int(count) for count in compared[0][: len(COUNTED_STATES)]], rows
 
 
 def recount(connection: Connection, run: RunKey) -> None:
@@ -61,7 +61,7 @@ def recount(connection: Connection, run: RunKey) -> None:
     if connection.dialect.name == "postgresql":
         # Concurrent changes wait and are added to the rebuilt counts, so none is counted twice.
         connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
-    # Intervals are kept as rows of zeros: deleting a row would not mark its day's sums as outdated.
+    # Intervals are set to zero, not deleted: deleting a row would not mark its day's sums as outdated.
     columns = RunInterval.__table__.columns
     zeros = {
         column.name: 0 for column in columns if column.default is not None and column.name not in LATER_COUNTS

@@ -82,7 +82,7 @@ def _group(
     # The value is the same for the whole window, so that its deferred deliveries are one group.
     luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, not used for security
     groups: dict[Group, dict[int, Result]] = defaultdict(dict)
-    sent = groups[Step(DeliveryState.SENT), True, False]  # most results; looked up once
+    sent = groups[Step(DeliveryState.SENT), True, False]  # the group of most results, looked up only once
     for result in results:
         id = result.letter.delivery_id
         if result.verdict is Verdict.SENT:

@@ -1,8 +1,8 @@
 """Maintain a run's counts together with its deliveries, so that no page counts a million rows.
 
-Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
-last step: rows stay locked until the commit. Each process counts in its own rows, so that a worker
-whose host vanishes within a transaction does not block other workers; only refusals by domain are shared.
+Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its last step:
+rows stay locked until the commit. Each process counts in its own rows, so that a worker whose host fails
+within a transaction does not block other workers; only refusals by domain are shared.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class RunKey:
 
     id: int
     mailing_id: int
-    owner_id: int  # whose reports count it, see `Mailing.counted_owner_id`
+    owner_id: int  # the owner whose reports count it, see `Mailing.counted_owner_id`
     started_at: datetime
 
 
@@ -154,7 +154,8 @@ def _choose_microseconds(process: int) -> int:
 def get_interval_width(at: datetime, started_at: datetime) -> int:
     """Return the width, in seconds, of the interval in which an event at `at` is counted."""
     for distance, width in WIDTHS:
-        # The whole interval must be that far away, so that a wide one never overlaps narrow ones.
+        # The whole interval must be at least this far away, so that a wide interval never overlaps narrow
+        # ones.
         if abs(floor_to(at, width) - started_at) >= distance:
             return width
     return FINEST_WIDTH

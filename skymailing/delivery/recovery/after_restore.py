@@ -22,7 +22,7 @@ ANSWER = "service restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC; may ha
 
 
 def mark_open_unknown(connection: Connection, made_at: datetime, now: datetime) -> dict[int, int]:
-    """Mark every open delivery unknown, for its owner to decide; return how many by mailing.
+    """Mark every open delivery unknown, for its owner to decide; return their number by mailing.
 
     Each gets an attempt with an unknown outcome in the log, since its actual log entry may be lost.
     """

@@ -1,4 +1,4 @@
-"""Find and repair what lost hints and dead workers left behind in the database."""
+"""Find and finish the work that lost hints and dead workers left in the database."""
 
 import logging
 import time
@@ -78,7 +78,7 @@ def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
 
 
 def recover_lost_leases(journals: Path, now: datetime) -> None:
-    """Mark unknown the deliveries of expired leases that are in no journal.
+    """Mark the deliveries of expired leases as unknown if the lease is in no journal.
 
     A lease in a journal either belongs to a running worker, which only seems dead because the clock
     jumped, or is recovered from the journal.
@@ -108,8 +108,8 @@ def _make_lost_result(row: Delivery) -> Result:
 def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Delivery]:
     """Lock up to BATCH deliveries that are being sent, and return them in order of ID.
 
-    Found by run, which needs no index of leases: each letter would add an entry to it. The order is left to
-    Python, or the databases might look for these few rows in order of ID.
+    They are found by run, because an index of leases would get an entry for each letter. Python sorts them:
+    with ORDER BY, the databases might scan all rows in order of ID to find these few.
     """
     statement = (
         select(Delivery)
@@ -125,7 +125,7 @@ def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Deli
 
 
 def _list_open_runs(session: Session) -> list[int]:
-    """Return the runs that may have letters being sent: a run is finished only without them."""
+    """Return the runs that may have letters being sent; a finished run has none."""
     return list(session.scalars(select(Run.id).where(Run.state.in_(OPEN_RUN_STATES))))
 
 

@@ -11,8 +11,8 @@ from skymailing.delivery.rendering.mime import relax
 CRLF = b"\r\n"
 LINE_BYTES = 57  # encoded in a base64 line of 76 characters, RFC 2045 section 6.8
 PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$&+.^_`{}~ -]{1,60}")  # needs no encoding in a quoted string
-SEGMENT = 60  # characters of a part of an encoded name
-# Up to an incomplete escape at the end, so that no escape is split.
+SEGMENT = 60  # characters in one part of an encoded name
+# A segment ends before an escape that does not fit, so that no escape is split.
 SEGMENTS = re.compile(rf".{{1,{SEGMENT}}}(?<!%)(?<!%[0-9A-F])", re.DOTALL)
 
 
@@ -29,11 +29,11 @@ class AttachedFile:
 class Tail:
     """The end of a letter, after its text: the files, up to and including the last boundary.
 
-    No line of it begins with a dot, so it is the same before and after dots are doubled.
+    None of its lines begins with a dot, so doubling dots does not change it.
     """
 
     content: bytes = b""
-    relaxed: bytes = b""  # for signatures
+    relaxed: bytes = b""  # the form that is signed
 
 
 NO_TAIL = Tail()

@@ -1,4 +1,4 @@
-"""Render a test letter: what a client would get, sent to the author."""
+"""Render a test letter: a client's letter, sent to the author."""
 
 from uuid import uuid4
 

@@ -1,7 +1,7 @@
 """Make the tokens in links that count clicks: one per letter, verified without a query.
 
 A token names the run and the delivery. Its key depends on the run's UUID, because a database can give the ID
-of a deleted run to another one. A token opens nothing: the target of a link is stored with the run, by
+of a deleted run to another one. A token grants no access: the target of a link is stored with the run, by
 number.
 """
 

@@ -28,13 +28,13 @@ def compare_equal(left: Any, right: Any) -> bool:
 
 
 def compare_less(token: Any, left: Any, right: Any) -> bool:
-    """Compare two values with <; values that cannot be compared are not less."""
+    """Compare two values with <; return False if they cannot be compared."""
     one, other = align(left, right)
     return can_be_ordered(one, other) and is_less(token, one, other)
 
 
 def compare_less_or_equal(left: Any, right: Any) -> bool:
-    """Compare two values with <=; values that cannot be compared are neither."""
+    """Compare two values with <=; return False if they cannot be compared."""
     one, other = align(left, right)
     return can_be_ordered(one, other) and is_less_or_equal(one, other)
 

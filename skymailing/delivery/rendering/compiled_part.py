@@ -18,7 +18,7 @@ from skymailing.delivery.rendering.tracked_links import LINK_TOKEN, TRACKING_IMA
 from skymailing.delivery.rendering.values import DEFAULT_FORMATS, ValueFormats
 
 Values = Mapping[str, object]
-# Links to this site with signed tokens, and such a token, in which nothing has to be escaped.
+# Links to this site with signed tokens, and the token itself: nothing in them has to be escaped.
 LINKS = frozenset({*LINK_NAMES, LINK_TOKEN, TRACKING_IMAGE_URL})
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
 TEXTS = LINKS | {"name", "email", "sender_name"}
@@ -53,9 +53,9 @@ class CompiledPart:
         self.parsed = parsed
         self.formats = formats
         self.pieces: list[bytes] = []
-        # Values that are only looked up, encoded once and inserted, by name: each piece with the value, and
-        # its constant parts, which the value joins. With a piece for each link, letters with many tracked
-        # links would take longer.
+        # Values that are inserted without Liquid, by name: the index of each piece that contains the value,
+        # and the constant texts around the value. A separate piece for each link would slow down letters with
+        # many tracked links.
         self.texts: dict[str, list[tuple[int, list[bytes]]]] = {}
         self.attributes: list[tuple[int, str]] = []
         # (index in pieces, node): nodes that Liquid renders, in order and in one context.
@@ -131,7 +131,7 @@ class CompiledPart:
                 node.render(context, buffer)
             except LiquidError as error:
                 raise explain(error, self.parsed.source, is_typed=False) from error
-            except Exception as error:  # unusual values may break a filter in any way, for this letter only
+            except Exception as error:  # unusual values may break a filter in any way; only this letter fails
                 raise TemplateError(N_("The placeholders cannot be filled in")) from error
             piece = pieces[place] = encode(buffer.getvalue())
             total += len(piece)

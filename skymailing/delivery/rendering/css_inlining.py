@@ -24,7 +24,7 @@ MAX_CSS = 100_000  # characters
 MAX_BRACKETS = 12  # nested, in a style sheet
 MAX_MATCHES = 500_000  # elements times selectors; a few tenths of a second
 
-# Not in the skeleton: elements that load something or change how the rest is parsed.
+# Not in the skeleton: elements that load resources or change how the rest is parsed.
 SKIPPED = frozenset("base link meta plaintext frameset frame select".split())
 ATTRIBUTE_NAME = re.compile(r"[a-zA-Z][\w-]*")
 # A tag as css-inline writes it; it reorders attributes.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 KEY_BITS = 2048  # Ed25519 is faster, but the large providers do not verify it
-# From is listed twice, so that no one can add a second one. Gmail requires signed List-Unsubscribe headers.
+# From is listed twice, so that no one can add a second From header. Gmail requires signed List-Unsubscribe
+# headers.
 SIGNED_HEADERS = (
     b"from",
     b"from",

@@ -20,5 +20,5 @@ def find_flags(paths: Iterable[tuple[str, ...]]) -> list[Flag]:
 
 
 def make_flag_values(flags: Flags) -> dict[str, object]:
-    """Return the values of a recipient for whom these flags hold; the others are missing, which is false."""
+    """Return the values of a recipient for whom these flags hold; other flags are missing and thus false."""
     return {kind: {key: True for name, key in flags if name == kind} for kind in FLAG_NAMES}

@@ -1,4 +1,4 @@
-"""Make sure that every letter shows a way to unsubscribe: add a footer if it does not."""
+"""Make sure that every letter shows a way to unsubscribe: add a footer to a letter that does not."""
 
 import re
 from enum import Enum
@@ -15,7 +15,7 @@ HTML_FOOTER = (
     '<p style="margin-top:32px;font-size:13px;color:#72777e">'
     '<a href="{{{{ unsubscribe_url }}}}" style="color:#72777e">{label}</a></p>\n'
 )
-# The link's URL when a letter is rendered for the second time, because its reader would see no link.
+# The value with the link's URL when a letter is rendered a second time because it showed no link.
 HIDDEN_URL = "hidden_unsubscribe_url"
 PLAIN_LINK = re.compile(r"\{\{-?\s{0,49}unsubscribe_url\s{0,49}-?\}\}")
 BLOCKS = frozenset("if unless case for capture ifchanged comment".split())

@@ -1,4 +1,4 @@
-"""Build what is around the bodies of a letter: the headers of its parts, and the boundaries between them."""
+"""Build the headers and boundaries around the bodies of a letter."""
 
 from dataclasses import dataclass
 

@@ -30,7 +30,7 @@ REFERENCE = re.compile(r"&(?:#[^&;]{0,20}+;?|[a-zA-Z][a-zA-Z0-9]*+(?:;|(?!=)))")
 
 
 def find_broken_tag(html: str) -> re.Match[str] | None:
-    """Return the beginning of the first tag that may swallow what follows it, such as `<a title="`."""
+    """Return the beginning of the first tag that may hide the text after it, such as `<a title="`."""
     end = 0
     for piece in (*PIECE.finditer(html), None):
         between = html[end : piece.start() if piece else len(html)]
@@ -41,7 +41,7 @@ def find_broken_tag(html: str) -> re.Match[str] | None:
 
 
 def read_attributes(attributes: str) -> dict[str, str]:
-    """Return the attributes of a start tag by lowercase name; the first of equal names counts."""
+    """Return the attributes of a start tag by lowercase name; the first value of a repeated name counts."""
     found: dict[str, str] = {}
     if not attributes:
         return found

@@ -69,7 +69,7 @@ class Sender:
     unsubscribe_mailbox: str = ""
     # The mailbox to which providers may report complaints; empty if there is none.
     complaint_mailbox: str = ""
-    # Signs the letters of the address's domain; None if the mail server does.
+    # Signs letters from the address's domain; None if the mail server signs them.
     signer: Signer | None = None
 
 
@@ -213,7 +213,7 @@ class LetterTemplate:
         self.run = run
         self.run_mark = run.mark
         self.tracking = run.tracking
-        # The beginning of the letters' links to themselves; empty if the letters have none.
+        # The beginning of a letter's link to its browser version; empty if letters have no such link.
         self.link_start = browser_url("") if run.link_key and self.parts.uses("browser_url") else ""
         self.signer = sender.signer
         self.domain = sender.address.rpartition("@")[2]
@@ -230,8 +230,8 @@ class LetterTemplate:
         complaints = mime.format_complaint_address(sender.address, sender.complaint_mailbox)
         report = f"\r\nFeedback-ID: {feedback}{complaints}"
         self.list_headers = self.format_headers(list_name, report).encode("ascii")
-        # They cannot occur in a part: base64 has no hyphen, quoted-printable no "=_" or "=f_", and authors do
-        # not know a run's UUID.
+        # These boundaries cannot occur in a part: base64 has no hyphen, quoted-printable no "=_" or "=f_",
+        # and authors do not know a run's UUID.
         boundary, files_boundary = f"=_{run.uuid.hex}".encode("ascii"), f"=f_{run.uuid.hex}".encode("ascii")
         self.tail = encode_files(content.files, files_boundary)
         self.frame = make_frame(

@@ -42,8 +42,8 @@ TAGS = frozenset(
     "content output illegal if comment unless case for break continue capture cycle assign "
     "increment decrement echo ifchanged #".split()
 )
-# `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
 MATH = frozenset("abs at_least at_most ceil divided_by floor minus modulo plus round times".split())
+# `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
 DISABLED_FILTERS = frozenset({"safe", "escapejs"})
 
 
@@ -60,8 +60,8 @@ def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
 
 # A long range is cheap to create but expensive to join, sort or search; the library has no limit for it.
 # Any expression may contain one, so the limit applies where the library creates all ranges.
-comparisons.install()
 RangeLiteral._make_range = limit_ranges(RangeLiteral._make_range)  # type: ignore[method-assign]
+comparisons.install()
 
 
 class Context(RenderContext):
@@ -173,7 +173,7 @@ HTML = LetterEnvironment(autoescape=True)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A parsed template and what is known without rendering it."""
+    """A parsed template and its properties."""
 
     template: BoundTemplate
     tag_count: int

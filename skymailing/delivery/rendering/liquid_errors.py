@@ -1,4 +1,4 @@
-"""Explain Liquid errors: what is wrong, at which tag, and how to fix it."""
+"""Explain Liquid errors: the problem, its tag, and the solution."""
 
 import re
 

@@ -11,7 +11,7 @@ from skymailing.errors import SkyMailingError
 
 MAX_TAG = 1_000  # characters between {{ and }}
 MAX_BRACKETS = 20  # in one tag
-MAX_TAG_LENGTH = 100  # characters of a tag in an error
+MAX_TAG_LENGTH = 100  # characters of a tag that an error message shows
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name that Babel looks for
@@ -20,7 +20,7 @@ def N_(text: str) -> str:  # noqa: N802 - the name that Babel looks for
 
 
 class TemplateError(SkyMailingError):
-    """A template has an error; `line` counts from 1 in the source that the author typed, `tag` is the tag.
+    """An error in a template, at `tag`; `line` counts from 1 in the source that the author typed.
 
     `message % params` is English; a page translates `message` first.
     """

@@ -62,7 +62,7 @@ class Content:
 
     @property
     def texts(self) -> tuple[str, str, str]:
-        """What the author wrote."""
+        """The subject, preheader and body, as the author wrote them."""
         return self.subject, self.preheader, self.body
 
     @property
@@ -72,7 +72,7 @@ class Content:
         return {name: getattr(self, name) for name in names}
 
     def write_to(self, message: Message) -> None:
-        """Store the content in a message, whose version is already the new one."""
+        """Store the content in a message whose version has already been increased."""
         for name, value in self.columns.items():
             setattr(message, name, value)
         message.version = message.version or 1  # a new message has no version yet

@@ -85,7 +85,7 @@ def sign(name: bytes, key: bytes) -> bytes:
 
 
 def read_message_id(text: str, key: bytes) -> LetterName | None:
-    """Return what a Message-ID identifies; None if we did not sign it."""
+    """Return the delivery and run that a Message-ID identifies; None if we did not sign it."""
     found = SIGNED_ID.match(text.strip())
     if found is None:
         return None

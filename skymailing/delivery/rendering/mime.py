@@ -15,7 +15,7 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
-BLOCK = 200 * LINE  # split at a time
+BLOCK = 200 * LINE  # characters split at a time
 WORD = 42  # bytes in an encoded word, so that one fits after "Subject: " in 78 columns
 ASCII = bytes(range(128))
 ASCII_RATIO = 6  # quoted-printable is shorter than base64 if at most one byte in six is not ASCII
@@ -37,7 +37,7 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 def clean_line(text: str) -> str:
     """Collapse white space and remove control characters, so that `text` is one line."""
     if not text.isprintable():
-        # Control characters that include white space separate words, like a line ending.
+        # Control characters separate words only if they include white space, such as a line ending.
         text = CONTROLS.sub(lambda match: " " if set(match.group()) & set("\t\n\r\v\f\x85") else "", text)
     return " ".join(text.split())
 
@@ -69,7 +69,7 @@ def encode_text(text: str) -> bytes:
 
 
 def fold(text: str) -> bytes:
-    """Fold a one-line ASCII string at its spaces; return nothing if a word is too long for a line."""
+    """Fold a one-line ASCII string at its spaces; return b"" if a word is too long for a line."""
     lines: list[str] = []
     rest = text
     while len(rest) > PLAIN_LENGTH:

@@ -1,4 +1,4 @@
-"""Make a letter's HTML page declare the language and character set that the letter has."""
+"""Make the HTML page of a letter declare the letter's language and character set."""
 
 import re
 

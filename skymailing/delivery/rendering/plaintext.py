@@ -17,11 +17,11 @@ BLOCKS = frozenset(
 # These have a blank line before and after; other blocks only start a new line.
 SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split())
 SPACE = re.compile(r"[ \t\n]+")
-# A line without text, such as the content of a cell that only makes space.
+# A line without text, such as the content of a table cell used for spacing.
 BLANK_LINE = re.compile(r"^[ \u00a0]+$", re.MULTILINE)
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
 HIDDEN_TAGS = frozenset("head script style template title".split())
-# Elements that are tracked even where nothing is shown.
+# Elements whose nesting is counted even in hidden content.
 CONTAINERS = frozenset("pre ul ol".split())
 
 
@@ -65,10 +65,10 @@ class TextWriter:
 
     @property
     def is_skipping(self) -> bool:
-        """Whether what follows is hidden from readers of the HTML; a preview text at the start is kept."""
+        """Whether the next text is hidden from readers of the HTML; a preview text at the start is kept."""
         if self.hidden or self.reader.shows_text:
             return self.hidden > 0
-        # A preview text is no row of a table: such a row is shown on other devices only.
+        # A hidden table row is not a preview text: it is shown on other devices.
         return self.has_started or self.reader.hidden_rows > 0
 
     def feed(self, html: str) -> None:

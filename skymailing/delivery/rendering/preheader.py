@@ -13,7 +13,7 @@ START = (
     '<div data-preheader style="display:none;max-height:0;overflow:hidden;opacity:0;mso-hide:all;'
     'font-size:1px;line-height:1px">'
 )
-# So that mail programs with room for more text do not continue with the beginning of the letter.
+# Keeps mail programs with room for more text from showing the beginning of the letter.
 FILLER = "&zwnj;&nbsp;" * 70
 END = "</div>"
 PREHEADER = re.compile(re.escape(START) + ".*?" + re.escape(FILLER + END) + "(?:\n\n)?", re.DOTALL)

@@ -19,9 +19,9 @@ class MaskedSource:
         self.statements = rf"(?:{self.mark}s\d+q[ ]{{0,9}})+"
         pieces: list[str] = []
         end = 0
-        for place, tag in enumerate(self.tags):
+        for index, tag in enumerate(self.tags):
             kind = "o" if tag.is_output else "s"
-            pieces += source[end : tag.start], f"{self.mark}{kind}{place}q"
+            pieces += source[end : tag.start], f"{self.mark}{kind}{index}q"
             end = tag.end
         self.text = "".join(pieces) + source[end:]
 

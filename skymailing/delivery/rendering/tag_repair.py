@@ -1,4 +1,4 @@
-"""Repair Liquid tags that visual editors changed: with entities, no-break spaces and curly quotes.
+"""Repair Liquid tags in which visual editors inserted entities, no-break spaces or curly quotes.
 
 `{% if client.age &gt; 5 %}`, `{{&nbsp;name&nbsp;}}`, `{{ name | default: &quot;friend&quot; }}` and
 `href="%7B%7Bunsubscribe_url%7D%7D"` mean what their authors typed. Line numbers do not change.
@@ -32,7 +32,7 @@ OPENING = re.compile("|".join(map(re.escape, QUOTES)))
 
 
 def repair_tags(source: str) -> str:
-    """Return the source with its tags as Liquid expects them; everything else is kept byte for byte."""
+    """Return the source with its tags as Liquid expects them; all other bytes are kept."""
     if "%7" in source:
         source = ESCAPED.sub(lambda match: "{{" + unquote(match[1]) + "}}", source)
     pieces: list[str] = []

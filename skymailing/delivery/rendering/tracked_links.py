@@ -29,7 +29,7 @@ WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f/?#][^\s\x00-\x1f\x7f]*", re.IGNORE
 # The end tag of a link, or the start of the next one.
 LINK_END = re.compile(r"<(/)a\b[^<>]*>|<a\b", re.IGNORECASE)
 ALTERNATIVE = re.compile(r"""<img\b[^<>]*?\balt\s{0,9}=\s{0,9}("[^"]*"|'[^']*')""", re.IGNORECASE)
-# Tags, and what readers do not see: comments, such as those for Outlook, and styles.
+# Tags, and invisible text: comments, such as those for Outlook, and styles.
 UNSEEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(style|script)\b.*?(?:</\1\b[^<>]*>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
 )
@@ -87,7 +87,7 @@ def _find_links(masked: MaskedSource) -> list[PageLink]:
 
 
 def _find_end(text: str, start: re.Match[str]) -> int:
-    """Return where the element of a link ends; the next link ends it, too."""
+    """Return the end of a link's element: after its end tag, or at the next link."""
     if start["name"].lower() == "area":
         return start.end()
     end = LINK_END.search(text, start.end())
@@ -113,11 +113,11 @@ def _find_url(piece: re.Match[str]) -> tuple[int, int, str] | None:
 
 def to_location(url: str) -> str | None:
     """Return a link's URL in ASCII, as a redirect needs it; None if it is not valid."""
-    if not WEB.fullmatch(url):  # such as a line break, which would end the header
+    if not WEB.fullmatch(url):  # for example, a line break would end the header
         return None
     try:
         converted = iri_to_uri(url)
-    except ValueError:  # such as a port that is not a number, or an empty part of a domain
+    except ValueError:  # for example, a port that is not a number, or an empty part of a domain
         return None
     return url if url.isascii() else converted
 

@@ -45,7 +45,7 @@ MONTH_FIRST_ZONES = frozenset(
 )
 
 Number = int | float
-# Collects the strings that were used as a number and are not one; set while a mailing is checked.
+# Collects the strings that are used as numbers but are not numbers; set while a mailing is checked.
 unreadable: ContextVar[set[str] | None] = ContextVar("unreadable", default=None)
 
 
@@ -140,7 +140,7 @@ class ValueFormats:
         return text.replace(".", "").replace(",", ".")
 
     def parse_date(self, text: str) -> datetime | None:
-        """Return the date in a string, with any time, in the owner's order of day and month; else None."""
+        """Return the date and any time in a string, in the owner's order of day and month; else None."""
         text = text.strip()[:40]
         if named := NAMED_DATE.fullmatch(text):
             month = MONTHS.get(named[2].lower())
@@ -166,7 +166,7 @@ def make_date(
     year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0
 ) -> datetime | None:
     try:
-        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - as written, in no zone
+        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - as written, without a zone
     except ValueError:
         return None
 
@@ -217,7 +217,7 @@ def to_seconds(value: object) -> float | None:
     """Return a date as seconds, for comparisons; None if the value is not a date."""
     found = to_date(value, DEFAULT_FORMATS)
     if isinstance(found, date) and not isinstance(found, datetime):
-        found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - compared with dates in no zone
+        found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - compared without zones
     return found.replace(tzinfo=UTC).timestamp() if isinstance(found, datetime) else None
 
 

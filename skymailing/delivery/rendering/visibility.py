@@ -33,7 +33,7 @@ TINY_SIZE = re.compile(r"[01](?:\.0+)?(?:px)?")
 
 @dataclass(slots=True)
 class OpenElement:
-    """An open element, and whether it hides its content or gives its text no size."""
+    """An open element, and whether it hides its content or sets its text to size zero."""
 
     name: str
     is_hiding: bool
@@ -167,7 +167,7 @@ def is_seen_text(text: str, needle: re.Pattern[str], masks: Masks | None, *, is_
 
 
 def find_end(html: str) -> tuple[int, str]:
-    """Return where the part of a letter that is shown ends, and the end tags that make text there visible."""
+    """Return the end of the visible part of a letter, and the end tags that make text there visible."""
     reader = Reader()
     place: tuple[int, str] | None = None
     for piece in PIECE.finditer(html):
@@ -175,7 +175,7 @@ def find_end(html: str) -> tuple[int, str]:
             closing = f"</{piece['raw']}" if piece["raw"] else "-->"
             is_closed = piece[0].lower().endswith(closing.lower())
             if not is_closed and place is None:
-                # An unclosed piece swallows the rest of the letter.
+                # An unclosed piece hides the rest of the letter.
                 return piece.start(), reader.closing_tags
             continue
         name = piece["name"].lower()

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
 
-# Seconds: a server that replies later is far away, unless it is slow.
+# Seconds; a server that takes longer to reply is distant, unless it is slow.
 DISTANT = 0.01
-# A server that replies this many times as late as at its best is busy.
+# A server is busy if its replies take this many times as long as its fastest ones.
 BUSY = 1.5
 
 
@@ -29,8 +29,8 @@ class Concurrency:
     """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown.
 
     It returns to one after a refusal at MAIL. It does not grow while a rate holds letters back: more sessions
-    would not help. It exceeds the usual limit only while the server is far away and replies about as fast as
-    it did with fewer sessions: a session then waits for the distance, not for the server.
+    would not help. It exceeds the usual limit only while the server is distant and replies about as fast as
+    it did with fewer sessions: a session then waits for the network, not for the server.
     """
 
     def __init__(self, limits: SessionLimits, letters_to_grow: int) -> None:

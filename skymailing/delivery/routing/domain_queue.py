@@ -32,7 +32,7 @@ class DomainQueue:
     """One worker's position in one run, whose letters are limited per second and domain by `rates`.
 
     With `in_sample`, the queue contains only the sample of the run's test; with `at_local_time`, only letters
-    whose clients' time has come.
+    whose local start time has been reached.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class DomainQueue:
         return not self._is_at_end or bool(self._skipped)
 
     def begin_claim(self) -> None:
-        """Start a new scan if all letters were picked, and regularly while only limited domains are left."""
+        """Start a new scan once all letters are picked, and regularly while only limited domains are left."""
         is_overdue = self._monotonic() - self._scan_began_at > RESCAN_SECONDS
         if self._is_at_end and (is_overdue or not self._skipped):
             self._rescan()

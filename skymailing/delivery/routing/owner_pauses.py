@@ -2,8 +2,8 @@
 
 A mail server may end its sessions because of what one user's letters contain. When this opens a route's
 breaker, other users may probe the route at once (`routes`). If the server accepts their letter, the fault is
-tied to the first user's letters, and only these are paused. If it refuses theirs too, both users wait, and
-the next one may probe: a server that refuses everyone gets one letter from each.
+tied to the first user's letters, and only these are paused. If it refuses that letter too, both users wait,
+and the next one may probe: a server that refuses everyone gets one letter from each user.
 
 After the pause, one letter tests whether the server accepts them again; until it does, its faults count for
 this user, and not for the route.

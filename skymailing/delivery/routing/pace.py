@@ -1,9 +1,9 @@
 """Learn how fast a route's mail server accepts letters: slow down at once, speed up gradually (AIMD).
 
-A refusal of MAIL pauses the route for all workers, each time for longer: the server still counts the letters
-that it received before. The refusal also lowers the pace, unless the pace was lowered just before. While the
-pace is the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the
-server's limit is assumed to be gone.
+A refusal of MAIL pauses the route for all workers, longer each time, because the server still counts the
+letters that it received before. The refusal also lowers the pace, unless the pace was lowered just before.
+While the pace is the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal,
+the server's limit is assumed to be gone.
 """
 
 import logging

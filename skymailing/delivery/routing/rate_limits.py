@@ -1,8 +1,8 @@
 """Limit letters per second: per route, per mailing and per recipient domain.
 
-A route's limit is the lower of MAIL_RATE and the pace that it has learned. Account letters count against
-it too, but need not wait for mailings: if those have used up a period, a small share of account letters is
-sent anyway, and is deducted from the next period.
+A route's limit is the lower of MAIL_RATE and the pace that it has learned. Account letters count against it
+too, but need not wait for mailings: if mailings have used up a period, a small share of account letters is
+still sent and deducted from the next period.
 
 Letters are counted in Redis, so that all workers share each limit. While Redis is unavailable, each worker
 uses only its own share of the limit.
@@ -24,7 +24,8 @@ from skymailing.delivery.routing.route_memory import RouteMemory
 
 logger = logging.getLogger(__name__)
 
-# Seconds without a request to an unavailable Redis; if it hangs, each request takes a full timeout.
+# Seconds to wait before the next request to an unavailable Redis; if it hangs, each request takes a full
+# timeout.
 REDIS_PAUSE = 5.0
 # If a rate allows no more letters for this many seconds, a worker leaves them to the sweep.
 LONG_WAIT = 20.0
@@ -35,7 +36,7 @@ ACCOUNT_SHARE = 10  # one in this many letters may be an account letter that doe
 
 
 class PeriodLimit(RateLimitItemPerSecond):
-    """A number of letters per period, some of which may already be counted during the previous period."""
+    """A number of letters per period; some of them may already be counted in the previous period."""
 
     def get_expiry(self) -> int:
         return 2 * super().get_expiry()
@@ -123,7 +124,7 @@ class RateLimits:
         return domain not in self._full_domains
 
     def wait_if_held_back(self, route: str, mailing_id: int | None = None) -> float:
-        """Sleep if the route or the mailing has reached its limit, but not beyond this second.
+        """Sleep if the route or the mailing has reached its limit, until the end of this second at most.
 
         Return how many seconds of the wait are left.
         """
@@ -146,7 +147,8 @@ class RateLimits:
             rate = min(rate or self._pace, self._pace)
         if not rate:
             return None
-        # A low rate is counted over a few seconds, so that 1.9 letters a second do not become one.
+        # A low rate is counted over a few seconds, so that 1.9 letters per second are not rounded down to
+        # one.
         seconds = 1 if rate == int(rate) or rate >= LOW_RATE else max(LOW_RATE_SECONDS, ceil(1 / rate))
         return PeriodLimit(max(1, int(rate * seconds)), seconds)
 

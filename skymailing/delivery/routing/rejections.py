@@ -31,8 +31,8 @@ WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist
 WORDS_ABOUT_ADDRESS = re.compile(
     r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
 )
-# Seconds after which the shared count is forgotten: without another refusal, or once it is full, when the
-# other workers have seen it and the owner may resume the mailing.
+# Seconds after which the shared count is forgotten: without another refusal; and once it is full, since the
+# other workers have then seen it, and the owner may resume the mailing.
 EXPIRY, EXPIRY_WHEN_FULL = 600, 10
 RUNS_REMEMBERED = 64
 REDIS_PAUSE = 10.0  # seconds for which a worker counts alone after Redis was unavailable
@@ -47,11 +47,11 @@ class Rejections:
         # since when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
         self._alone_until = 0.0  # by the monotonic clock
-        # Runs in which the last letter was not refused for such a reason.
+        # Runs whose last letter was not refused for such a reason.
         self._proven: OrderedDict[int, None] = OrderedDict()
 
     def record(self, run_id: int, result: Result) -> int:
-        """Count a letter's result; return how many times in a row its reason has occurred (0 for others).
+        """Count a result; return how many times in a row its reason has occurred (0 for other results).
 
         From `limit` on, the mailing should pause. Letters beyond that were in progress and need not fail.
         """

@@ -1,4 +1,4 @@
-"""Forget what a route has learned, because its settings have changed or an operator has fixed something.
+"""Forget what a route has learned, because its settings have changed or an operator has solved a problem.
 
 A refused password shuts a route off for minutes, and a slow pace lasts until the server has accepted letters
 for a while. Neither applies to another server or password.

@@ -24,7 +24,7 @@ class RouteMemory:
     paused_until: datetime | None = None
     refusals_in_a_row: int = 0
     step_by_step_since: datetime | None = None  # when its PIPELINING turned out not to work
-    bounce_address: str = ""  # the one whose return paths with a token have been proven to work
+    bounce_address: str = ""  # the address whose return paths with a token have been proven to work
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]] | None) -> Self:

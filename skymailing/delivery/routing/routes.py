@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 PRIMARY = "primary"  # the server of the MAIL_* settings
 FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the breaker is open
 CREDENTIALS_REFUSED = 535
-# In reply to a letter, these may be caused by its content.
+# In reply to a letter, these codes may be caused by its content.
 PERHAPS_CAUSED_BY_LETTER = {421, 454}
 # A 535 with a temporary status (RFC 3463) or text is about the server, not the credentials.
 TEMPORARY_REFUSAL = re.compile(r"535[ -](4\.\d|(?!5\.\d).*temporar)", re.IGNORECASE)

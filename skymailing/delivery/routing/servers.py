@@ -16,8 +16,8 @@ from skymailing.delivery.smtp import connection
 from skymailing.encryption import SMTP_ACCESS, decrypt
 from skymailing.models import ROUTE_PREFIX, BreakerState, OwnerPause, Route, Run, Security, SmtpServer
 
-# Seconds to open a session, excluding the DNS lookup. Less than for the installation's server, since a
-# user's unresponsive server keeps a worker from other users' letters.
+# Seconds to open a session, excluding the DNS lookup. This is less than for the installation's server,
+# because a worker that waits for a user's unresponsive server sends no letters of other users.
 OPEN_SECONDS = 10.0
 LOST_PASSWORD = "the stored password cannot be read any more; please enter it again"  # noqa: S105
 

@@ -1,7 +1,7 @@
 """Share the sessions that a mail server allows among workers; they are counted in Redis for each route.
 
-Nothing limits the sessions until the server refuses one while others are open. From then on, the number that
-was open is the limit. While workers want more, it grows by one a minute; once it is far above the number at
+The sessions are not limited until the server refuses one while others are open. The number of open sessions
+then becomes the limit. While workers want more, it grows by one a minute; once it is far above the number at
 the last refusal, it is forgotten (AIMD, like the pace). Workers that have sessions or wait for one get equal
 shares, and the first ones get the remainder. A worker with account letters counts as the first one.
 
@@ -22,8 +22,8 @@ from skymailing.settings.engine import EngineSettings
 
 logger = logging.getLogger(__name__)
 
-# Seconds after a worker's last request until its sessions count as free. A worker makes one before each
-# window, which takes about a second; if the server is slower, other workers are refused.
+# Seconds after a worker's last request until its sessions count as free. A worker makes a request before each
+# window, which takes about a second. With a slower server, other workers may be refused a session.
 BUSY_SECONDS = 5.0
 LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
 
@@ -32,7 +32,7 @@ LIFETIME = 3600  # seconds after which the workers and the limit are forgotten i
 class Holder:
     """A worker that has sessions or waits for one."""
 
-    joined: float  # 0 with account letters
+    joined: float  # 0 for a worker with account letters
     seen: float
     sessions: int
 

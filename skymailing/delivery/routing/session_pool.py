@@ -69,8 +69,8 @@ class SessionPool:
     def connect(self, sender: str, journal: Journal, is_urgent: bool = False) -> Pipeline:
         """Return the pipeline with this worker's share of sessions, at most the target.
 
-        Raises OSError if none can be opened, and NoSession if that is because other workers have them all.
-        An urgent letter waits a while for another worker to release one.
+        Raises OSError if none can be opened, and NoSession if other workers have all of them. For an urgent
+        letter, wait a while until another worker releases one.
         """
         if self._pipeline is None:
             self._pipeline = Pipeline(
@@ -141,7 +141,7 @@ class SessionPool:
         return fault is None
 
     def learn_pace(self, results: list[Result], memory: RouteMemory, is_held_back: bool) -> None:
-        """Slow the route down after a refusal at MAIL; speed it up again if the pace held letters back."""
+        """Slow down the route after a refusal at MAIL; speed it up again if the pace held letters back."""
         sent = sum(result.verdict is Verdict.SENT for result in results)
         refused = next((result for result in results if result.verdict is Verdict.THROTTLED), None)
         self._accepted_letters.add(sent)
@@ -161,7 +161,7 @@ class SessionPool:
             self._pipelining.trust = Trust.UNPROVEN
 
     def learn_pipelining(self, memory: RouteMemory, now: datetime) -> None:
-        """Remember whether the server's pipelining works, if the last window has shown it."""
+        """Store whether the server's pipelining works, if the last window has shown it."""
         trust = self._pipelining.trust
         if trust is Trust.BROKEN and not self._is_without_pipelining(memory, now):
             reason = self._pipelining.reason

@@ -1,4 +1,4 @@
-"""Let one worker at a time wait for owners' slow servers, so that the other workers can serve everyone else.
+"""Let one worker at a time wait for owners' slow servers, so that the others can serve all other owners.
 
 A server that keeps a worker waiting is marked in Redis for a while. Without this, a few servers that accept
 connections and then stay silent would occupy all workers.
@@ -15,7 +15,7 @@ from skymailing import queue
 
 logger = logging.getLogger(__name__)
 
-SLOW_SECONDS = 5.0  # to open sessions and to send a window, which is meant to take one second
+SLOW_SECONDS = 5.0  # to open sessions and send a window, which should take one second
 MARK_SECONDS = 900  # time for which a server counts as slow
 LEASE = "slow-servers"
 LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies to a letter

@@ -1,7 +1,7 @@
-"""Take the clients whose step is due: they leave, or get its letter, and go on to the next step.
+"""Process the clients whose step is due: they leave, or get its letter and go on to the next step.
 
-A batch is one transaction: it inserts the deliveries and moves the enrolments, so that neither happens
-without the other, whenever a worker dies.
+A batch is one transaction that inserts the deliveries and moves the enrolments, so that neither happens
+without the other, even if a worker dies.
 """
 
 from collections.abc import Sequence as Items
@@ -55,7 +55,7 @@ IS_PAUSED = Enrolment.state == literal_column("'paused'")
 
 @dataclass
 class Advanced:
-    """What happened to a batch: how many clients it had, and the run that got letters, if any."""
+    """The result of a batch: the number of clients, and the run to which letters were added, if any."""
 
     count: int = 0
     letters: int = 0
@@ -73,7 +73,7 @@ class DueStep:
 
 
 def advance(sequence_id: int, step_id: int, bodies: NewBodies, now: datetime) -> Advanced:
-    """Take a batch of the clients who are due for a step. Safe to call at any time and concurrently."""
+    """Process a batch of the clients who are due for a step. Safe to call at any time and concurrently."""
     with Session(db.engine) as session, session.begin():
         due = _lock(session, sequence_id, step_id)
         if due is None or not may_send(due, now):
@@ -101,8 +101,8 @@ def _lock(session: Session, sequence_id: int, step_id: int) -> DueStep | None:
 
 def _find_following(steps: Items[SequenceStep], step_id: int) -> SequenceStep | None:
     """Return the step after this one, without removed ones."""
-    place = next((place for place, step in enumerate(steps) if step.id == step_id), len(steps))
-    return next((step for step in steps[place + 1 :] if step.removed_at is None), None)
+    index = next((index for index, step in enumerate(steps) if step.id == step_id), len(steps))
+    return next((step for step in steps[index + 1 :] if step.removed_at is None), None)
 
 
 def find_following(
@@ -139,8 +139,8 @@ def pause(mailing: Mailing, reason: str, now: datetime) -> None:
         report_paused(mailing, now)
 
 
-def _find_rows(session: Session, due: DueStep, most: int, now: datetime) -> Items[Any]:
-    """Return up to `most` due clients, with what decides about each; raises InvalidConditions."""
+def _find_rows(session: Session, due: DueStep, limit: int, now: datetime) -> Items[Any]:
+    """Return up to `limit` due clients, with the conditions for each; raises InvalidConditions."""
     sequence, step = due.sequence, due.step
     unreachable = is_suppressed()
     if sequence.topic_id is not None:
@@ -159,7 +159,7 @@ def _find_rows(session: Session, due: DueStep, most: int, now: datetime) -> Item
         .join(Client, Client.id == Enrolment.client_id)
         .where(Enrolment.step_id == step.id, IS_ACTIVE, Enrolment.due_at <= now)
         .order_by(Enrolment.due_at)
-        .limit(most)
+        .limit(limit)
     )
     return session.execute(statement).all()
 
@@ -206,9 +206,9 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
 
 
 def _hold_back(session: Session, due: DueStep, chosen: Items[Any], now: datetime) -> set[int]:
-    """Let late clients who get the letter before this one only now wait again; return their enrolments.
+    """Delay late clients whose previous letter is being sent only now; return their enrolments.
 
-    Otherwise, they would get several letters at once, as after a pause in which both became due.
+    Otherwise they would get several letters at once, for example after a pause in which both became due.
     """
     limit = find_late(hours_of(due.sequence), now)
     late = [row for row in chosen if is_late(row.due_at, limit)]
@@ -235,8 +235,8 @@ def _group_by_start(
 ) -> dict[datetime, list[int]]:
     """Group enrolments by when they begin to wait for the next step.
 
-    That is now, except where the letter may have been sent before a restore: then from when it was due, so
-    that letters which may have followed it are recognized as well.
+    They begin now, unless the letter may have been sent before a restore. Then they begin when it was due, so
+    that letters that may have followed it are recognized, too.
     """
     groups: dict[datetime, list[int]] = {}
     for row in rows:
@@ -246,7 +246,7 @@ def _group_by_start(
 
 
 def _go_on(session: Session, due: DueStep, ids: Items[int], since: datetime, now: datetime) -> None:
-    """Let clients wait for the next step, or end their way."""
+    """Let clients wait for the next step, or end their enrolments after the last one."""
     values: dict[str, Any] = {"state": EnrolmentState.DONE, "due_at": None, "ended_at": now}
     if due.following is not None:
         zone = ZoneInfo(due.sequence.owner.timezone)
@@ -268,14 +268,14 @@ def _update(session: Session, ids: Items[int], values: dict[str, Any]) -> None:
 
 
 def end_archived(sequence_id: int, now: datetime) -> int:
-    """End a batch of the enrolments of an archived sequence, also paused ones; return how many."""
+    """End a batch of the enrolments of an archived sequence, including paused ones; return how many."""
     with Session(db.engine) as session, session.begin():
         sequence = lock_sequence(session, sequence_id)
         if sequence is None or sequence.state is not SequenceState.ARCHIVED:
             return 0
         steps = [step.id for step in list_steps(session, sequence_id)]
         ids: list[int] = []
-        for is_open in (IS_ACTIVE, IS_PAUSED):  # each has an index of its own
+        for is_open in (IS_ACTIVE, IS_PAUSED):  # each has its own index
             waiting = select(Enrolment.id).where(Enrolment.step_id.in_(steps), is_open)
             ids += session.scalars(waiting.limit(BATCH - len(ids)))
         _leave(session, sequence, ids, LeaveReason.ARCHIVED, now)

@@ -1,4 +1,4 @@
-"""Plan no more letters of a step than its owner's limits let go out soon: unsent letters may be skipped."""
+"""Plan only as many letters of a step as its owner's limits allow soon: unsent letters may be skipped."""
 
 from datetime import datetime
 
@@ -13,15 +13,15 @@ UNSENT = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED)
 
 
 def count_allowed(session: Session, owner: User, step: SequenceStep, now: datetime) -> int:
-    """Return how many clients may be taken: as many as the smallest limit, less the unsent letters.
+    """Return how many clients may be processed: the smallest limit minus the unsent letters.
 
-    The others remain due, and are taken when these letters are sent.
+    The others remain due, and are processed when these letters have been sent.
     """
     limits = [limit for limit in letters.list_limits() if not limit.is_for_new or letters.is_new(owner, now)]
     if not limits or step.removed_at is not None:
         return BATCH
-    most = min(limit.count for limit in limits)
+    lowest = min(limit.count for limit in limits)
     is_open = (Run.mailing_id == step.mailing_id) & (Run.state == RunState.SEQUENCE)
     unsent = select(literal(1)).select_from(Delivery).join(Run, Run.id == Delivery.run_id)
-    some = unsent.where(is_open, Delivery.state.in_(UNSENT)).limit(most).subquery()
-    return min(BATCH, most - (session.scalar(select(func.count()).select_from(some)) or 0))
+    some = unsent.where(is_open, Delivery.state.in_(UNSENT)).limit(lowest).subquery()
+    return min(BATCH, lowest - (session.scalar(select(func.count()).select_from(some)) or 0))

@@ -41,16 +41,16 @@ from skymailing.models import (
 BATCH = 10_000
 FIRST_YEAR = 1_000  # entries from here on are years or days, never counted
 ENTERED = EventType.SEQUENCE_ENTERED
-# Clients also enter while it is paused; they wait for its letters.
+# Clients also enter while a sequence is paused; they wait for its letters.
 ENTERED_STATES = (SequenceState.ACTIVE, SequenceState.PAUSED)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An occasion on which clients enter: since when they wait, and its number if the occasion has one.
+    """An occasion on which clients enter: when their wait begins, and the number of the occasion, if any.
 
-    An owner or a program that adds clients (`is_by_hand`) also lets those enter again who may not do so by
-    themselves.
+    An owner or a program that adds clients (`is_by_hand`) may also add those who could not enter again
+    otherwise.
     """
 
     since: datetime
@@ -59,7 +59,7 @@ class Entry:
 
 
 def signal_confirmation(connection: Connection, form_id: int, client_id: int) -> None:
-    """Note that a client has confirmed a form, for the sequences that begin with it."""
+    """Record that a client has confirmed a form, for the sequences that begin with it."""
     begins = (Sequence.form_id == form_id) & (Sequence.trigger == Trigger.FORM)
     chosen = select(Sequence.id, literal(client_id)).where(begins, Sequence.state.in_(ENTERED_STATES))
     connection.execute(insert(SequenceSignal).from_select(["sequence_id", "client_id"], chosen))
@@ -83,7 +83,7 @@ def list_steps(session: Session, sequence_id: int) -> list[SequenceStep]:
 
 
 def enter(session: Session, sequence: Sequence, ids: Items[int], entry: Entry, now: datetime) -> int:
-    """Let those of these clients enter who may; return how many."""
+    """Let the clients who may enter do so; return how many."""
     first = next((step for step in list_steps(session, sequence.id) if step.removed_at is None), None)
     if first is None or not ids:
         return 0
@@ -121,7 +121,7 @@ def _find_newest(connection: Connection, sequence: Sequence) -> int:
 
 
 def may_enter(sequence: Sequence, entry: Entry, now: datetime) -> ColumnElement[bool]:
-    """Return the condition for clients who may enter: reachable, not on the way, and not too soon again."""
+    """Return the condition for clients who may enter: reachable, not in the sequence, not too soon again."""
     is_same = (Enrolment.client_id == Client.id) & (Enrolment.sequence_id == sequence.id)
     blocks: list[ColumnElement[bool]] = [Enrolment.state.in_(OPEN_ENROLMENT_STATES)]
     if entry.number is not None:
@@ -138,7 +138,7 @@ def may_enter(sequence: Sequence, entry: Entry, now: datetime) -> ColumnElement[
 def _too_soon(sequence: Sequence, now: datetime) -> list[ColumnElement[bool]]:
     """Return the conditions under which an earlier enrolment keeps a client from entering again."""
     if sequence.trigger is Trigger.DATE and sequence.is_yearly:
-        return []  # each anniversary is an occasion of its own
+        return []  # each anniversary is a separate occasion
     if sequence.reenter_days is None:
         return [Enrolment.id.is_not(None)]
     return [Enrolment.entered_at > now - timedelta(days=sequence.reenter_days)]
@@ -152,14 +152,14 @@ def _number_entry(sequence: Sequence, entry: Entry) -> ColumnElement[int]:
     downwards = func.coalesce(lowest.scalar_subquery(), 0) - 1
     if sequence.trigger is Trigger.DATE:  # positive numbers are years or days
         return downwards
-    # Also if it began with a date before, and may do so again.
+    # Earlier entries may be years or days, if the trigger was a date before, and it may be one again.
     highest = select(func.max(Enrolment.entry)).where(is_same).correlate(Client)
     upwards = func.coalesce(highest.scalar_subquery(), 0) + 1
     return case((upwards < FIRST_YEAR, upwards), else_=downwards)
 
 
 def enter_by_signals(session: Session, sequence: Sequence, now: datetime) -> int:
-    """Let clients enter for whom there is a signal; return how many signals were handled."""
+    """Let the clients with a signal enter; return how many signals were handled."""
     signals = select(SequenceSignal.id, SequenceSignal.client_id)
     signals = (
         signals.where(SequenceSignal.sequence_id == sequence.id).order_by(SequenceSignal.id).limit(BATCH)
@@ -176,7 +176,7 @@ def enter_by_signals(session: Session, sequence: Sequence, now: datetime) -> int
 
 
 def add_counts(connection: Connection, sequence_id: int, **counts: int) -> None:
-    """Add to the counts of a sequence, which does not count as a change by its owner."""
+    """Add to the counts of a sequence, without marking it as changed by its owner."""
     values = {name: Sequence.__table__.c[name] + count for name, count in counts.items()}
     statement = update(Sequence).where(Sequence.id == sequence_id)
     connection.execute(statement.values(values | {"updated_at": Sequence.updated_at}))

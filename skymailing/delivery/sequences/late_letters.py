@@ -29,9 +29,9 @@ def skip(session: Session, key: RunKey, now: datetime) -> int:
 
 
 def find_behind(session: Session, step: SequenceStep, ids: Items[int], first_due: datetime) -> list[int]:
-    """Return those of the enrolments, due for a step, whose letter before it was or will be sent later.
+    """Return the enrolments, of those due for a step, whose previous letter was or will be sent later.
 
-    `first_due` is when the first of them was due.
+    `first_due` is the time when the first of them was due.
     """
     others = select(SequenceStep.mailing_id).where(
         SequenceStep.sequence_id == step.sequence_id, SequenceStep.id != step.id

@@ -1,4 +1,4 @@
-"""Add the letters of a step to the run that the step has for the day."""
+"""Add the letters of a step to its run of the day."""
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
@@ -27,20 +27,20 @@ from skymailing.models import (
     StepLetter,
 )
 
-# A run with another content, sender or setting gets no more letters; a new one is added.
+# If the content, sender or a setting has changed, letters are added to a new run.
 COPIED = (
     *("subject", "format", "body", "language", "sender_name", "sender_address", "reply_to"),
     *("server_id", "topic_id", "track_clicks", "track_opens", "file_bytes"),
 )
 
 
-# A sweep has one time, in which a step may get several runs: after each change, their times differ by this.
-TICK, MOST_RUNS = timedelta(microseconds=1), 10_000
+# A step may get several runs at the time of one sweep, one after each change; their times differ by this.
+TICK, MAX_RUNS = timedelta(microseconds=1), 10_000
 
 
 @dataclass(frozen=True)
 class NewLetters:
-    """The letters of a step to add: for whom, and whether some of these clients may have got it before."""
+    """The letters of a step to add: the enrolments, and whether clients may have received it before."""
 
     step: SequenceStep
     enrolment_ids: Items[int]
@@ -48,7 +48,7 @@ class NewLetters:
 
 
 def add_letters(session: Session, letters: NewLetters, bodies: NewBodies, now: datetime) -> int:
-    """Insert the deliveries of a step, and note them, in the caller's transaction; return the run's ID."""
+    """Insert and record the deliveries of a step in the caller's transaction; return the run's ID."""
     run = _join_run(session, letters, bodies, now)
     connection = session.connection()
     chosen = is_in(Enrolment.id, letters.enrolment_ids)
@@ -89,7 +89,7 @@ def _join_run(session: Session, letters: NewLetters, bodies: NewBodies, now: dat
 def _describe_run(
     session: Session, mailing: Mailing, bodies: NewBodies, now: datetime
 ) -> tuple[Run, list[RunFile]]:
-    """Return the run that letters need now, which is not stored, and its files."""
+    """Return the run that the letters need now, not yet stored, and its files."""
     message, source = mailing.message, describe_mailing(mailing)
     run = Run(
         mailing_id=mailing.id,
@@ -114,32 +114,32 @@ def _describe_run(
 
 
 def _find_time(session: Session, mailing_id: int, now: datetime) -> datetime:
-    """Return the time of a new run, which no other one has: the beginning of the day, now, or just after."""
+    """Return a time that no other run of the mailing has: the beginning of the day, now, or just after."""
     times = select(Run.scheduled_for).where(Run.mailing_id == mailing_id)
-    near = or_(Run.scheduled_for == day_of(now), Run.scheduled_for.between(now, now + MOST_RUNS * TICK))
+    near = or_(Run.scheduled_for == day_of(now), Run.scheduled_for.between(now, now + MAX_RUNS * TICK))
     taken = set(session.scalars(times.where(near)))
-    free = (now + number * TICK for number in range(MOST_RUNS))
+    free = (now + number * TICK for number in range(MAX_RUNS))
     return next(time for time in (day_of(now), *free) if time not in taken)
 
 
 def _find_run(
     session: Session, letters: NewLetters, wanted: Run, files: list[RunFile], now: datetime
 ) -> Run | None:
-    """Return today's run if the letters may be added to it: it has the same content, and none for them."""
+    """Return today's run if it has the same content and no letters for these clients yet."""
     statement = select(Run).where(
         Run.mailing_id == wanted.mailing_id,
         Run.state == RunState.SEQUENCE,
         Run.scheduled_for >= day_of(now),
-        Run.scheduled_for <= now + MOST_RUNS * TICK,
+        Run.scheduled_for <= now + MAX_RUNS * TICK,
     )
-    # Locked: the sweep waits, and does not close it before these letters can be seen.
+    # Locked, so that the sweep does not close it before these letters are visible.
     locked = statement.order_by(Run.id.desc()).limit(1).with_for_update(key_share=True)
     run = session.scalar(locked.execution_options(populate_existing=True))
     if run is None or any(getattr(run, name) != getattr(wanted, name) for name in COPIED):
         return None
     if run.file_bytes and _read_files(session, run.id) != [(file.file_id, file.name) for file in files]:
         return None
-    if letters.may_repeat:  # a client who has entered again
+    if letters.may_repeat:  # some clients have entered again
         same = select(Enrolment.client_id).where(is_in(Enrolment.id, letters.enrolment_ids))
         has_letter = exists().where(Delivery.run_id == run.id, Delivery.client_id.in_(same))
         if session.scalar(select(has_letter)):

@@ -27,7 +27,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, OnLate, Sequence, Trigger
 
 CHECK_INTERVAL = timedelta(hours=1)
-LONGEST_GAP = timedelta(days=366)  # days before that have no anniversaries of their own
+LONGEST_GAP = timedelta(days=366)  # earlier days have the same anniversaries
 
 
 def is_check_due(sequence: Sequence, now: datetime) -> bool:
@@ -64,7 +64,10 @@ def enter_by_occasion(sequence_id: int, now: datetime) -> int:
 
 
 def _list_occasions(sequence_id: int, now: datetime) -> list[date | None]:
-    """Return the days to handle; None for a segment. Today is handled again, as clients may be new."""
+    """Return the days to handle; None for a segment.
+
+    Today is handled again, because clients may have been added.
+    """
     with Session(db.engine) as session:
         sequence = session.get(Sequence, sequence_id)
         if sequence is None or not is_check_due(sequence, now):
@@ -83,7 +86,7 @@ def _find_clients(
     try:
         condition = _compile(sequence, occasion, now)
     except InvalidConditions:
-        return []  # the page shows it
+        return []  # the page shows the problem
     entry = _make_entry(sequence, occasion, now)
     chosen = select(Client.id).where(Client.owner_id == sequence.owner_id, Client.id > last, condition)
     return list(
@@ -102,7 +105,7 @@ def _compile(sequence: Sequence, occasion: date | None, now: datetime) -> Column
 def has_occasion(sequence: Sequence, day: date, now: datetime) -> ColumnElement[bool]:
     """Return the condition for clients whose date, or its anniversary, lets them enter on this day.
 
-    In years without 29 February, its anniversary is on the 28th. The date itself is no anniversary.
+    In years without 29 February, its anniversary is on the 28th. The date itself is not an anniversary.
     """
     occasion = day - timedelta(days=sequence.date_offset)
     formats = Viewpoint.of(sequence.owner, now).formats
@@ -131,9 +134,10 @@ def _make_entry(sequence: Sequence, occasion: date | None, now: datetime) -> Ent
 
 
 def _find_start(sequence: Sequence, now: datetime) -> datetime:
-    """Return since when the clients wait who are found in the segment now.
+    """Return when the wait of the clients in the segment begins: now.
 
-    In the first check after a restore, since the last one before it: they may have entered in between.
+    In the first check after a restore, it begins at the last check before it, because they may have entered
+    in between.
     """
     restored_at, checked_at = sequence.restored_at, sequence.checked_at
     if restored_at is None or checked_at is None or checked_at > restored_at:

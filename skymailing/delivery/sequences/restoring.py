@@ -1,4 +1,4 @@
-"""Note after a restore which letters of sequences may have been sent since the backup was made."""
+"""Record after a restore which letters of sequences may have been sent since the backup was made."""
 
 from datetime import datetime
 
@@ -10,9 +10,10 @@ from skymailing.models import Sequence, Trigger
 
 
 def mark_sequences(made_at: datetime, now: datetime) -> None:
-    """Note when the backup was restored; letters that were due by then are skipped, unless owners send them.
+    """Record when the backup was restored; letters that were due by then are skipped unless owners send them.
 
-    Clients who were about to enter when the backup was made have entered since, so they enter as of then.
+    Clients who were about to enter when the backup was made have entered since, so their wait begins at that
+    time.
     """
     begun = select(Sequence).where(Sequence.state.in_(ENTERED_STATES)).order_by(Sequence.id)
     for sequence in db.session.scalars(begun).all():

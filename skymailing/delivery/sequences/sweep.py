@@ -1,4 +1,4 @@
-"""Find the sequences that have something to do now, and do it in small parts."""
+"""Find the sequences that have work to do now, and do it in small parts."""
 
 import logging
 import time
@@ -37,20 +37,20 @@ StopCheck = Callable[[float], bool]  # whether to stop after this many seconds
 
 @dataclass
 class Swept:
-    """What was done: the letters by owner and run, and whether something is left to do."""
+    """The work that was done: the letters by owner and run, and whether work is left."""
 
     letters: dict[tuple[int, int], int] = field(default_factory=dict)
     has_more: bool = False
 
 
 def has_work(now: datetime) -> bool:
-    """Return whether any sequence has something to do now."""
+    """Return whether any sequence has work to do now."""
     with Session(reading_engine()) as session:
         return any(True for _part in _list_parts(session, now))
 
 
 def run_due(now: datetime, should_stop: StopCheck = lambda _elapsed: False) -> Swept:
-    """Let clients enter and take the due ones, one batch of each sequence after another."""
+    """Let clients enter and process those who are due, one batch per sequence at a time."""
     swept, start = Swept(), time.monotonic()
     bodies: dict[int, NewBodies] = {}
     idle: set[tuple[Any, ...]] = set()
@@ -68,7 +68,7 @@ def run_due(now: datetime, should_stop: StopCheck = lambda _elapsed: False) -> S
 
 
 def _try(part: tuple[Any, ...], bodies: dict[int, NewBodies], swept: Swept, now: datetime) -> int:
-    """Do one part; a defect in one owner's sequence must not hold up the others."""
+    """Do one part; a defect in one owner's sequence must not delay the others."""
     try:
         return _do(part, bodies, swept, now)
     except Exception:  # a bug in our code: the log has the traceback, and the next sweep tries again
@@ -138,12 +138,12 @@ def select_due_steps(now: datetime) -> Select[Any]:
 
 def has_waiting(*conditions: Any) -> Any:
     """Return the condition that clients are waiting for the step, found through the partial index."""
-    # In order of the index: PostgreSQL would otherwise read the table, since most rows seem to match.
+    # Ordered like the index: otherwise PostgreSQL would read the table, because most rows seem to match.
     return _exists(_find(IS_ACTIVE, *conditions).order_by(Enrolment.step_id, Enrolment.due_at))
 
 
 def has_open() -> Any:
-    """Return the condition that clients are waiting for the step, also those whom the owner has paused."""
+    """Return the condition that clients are waiting for the step, including those paused by the owner."""
     return or_(has_waiting(), _exists(_find(IS_PAUSED)))
 
 

@@ -18,9 +18,9 @@ def hours_of(sequence: Sequence) -> SendingHours:
 def find_due(step: SequenceStep, since: datetime, zone: ZoneInfo) -> datetime:
     """Return when a step is due for clients who have waited for it `since`.
 
-    Days are days of the calendar: the time on the clock stays the same when it changes. With a time of the
-    day, the step is due at the first such time that is not earlier than the end of the wait; waits in days
-    count from the beginning of the day.
+    Days are calendar days: the local time stays the same when the clocks change. With a time of day, the step
+    is due at the first such time at or after the end of the wait; waits in days count from the beginning of
+    the day.
     """
     if step.wait_unit is not WaitUnit.DAYS:
         end = since + timedelta(**{step.wait_unit.value: step.wait})
@@ -40,7 +40,7 @@ def find_midnight(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _find_time(moment: datetime, at: time, zone: ZoneInfo) -> datetime:
-    """Return when the clock next shows a time of the day, not before `moment`."""
+    """Return when the clock first shows this time of day, at or after `moment`."""
     day = moment.astimezone(zone).date()
     hours = _every_day(zone)
     found = hours.find_hour(day, at)
@@ -48,7 +48,7 @@ def _find_time(moment: datetime, at: time, zone: ZoneInfo) -> datetime:
 
 
 def _on_clock(local: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the clock shows this local time, or a later one if it skips it."""
+    """Return when the clock shows this local time, or a later one if the clock skips it."""
     moment = local.replace(tzinfo=zone).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
         return moment

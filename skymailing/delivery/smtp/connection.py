@@ -70,7 +70,7 @@ class CountingReader:
 
 
 class BoundedReplies:
-    """Reject endless replies, whose lines smtplib would collect until memory or time runs out.
+    """Reject endless replies: smtplib would collect their lines until memory or time runs out.
 
     Also replace control characters, which the databases cannot store.
     """
@@ -174,7 +174,7 @@ def open_smtp(
         smtp.close()
         # Omit the text of the error: it may contain characters of the password.
         raise OSError("the user name or password contains characters that SMTP cannot transmit") from error
-    except ValueError as error:  # from smtplib, for a challenge that is not base64
+    except ValueError as error:  # raised by smtplib for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
     except BaseException:  # including a job that exceeds its time limit: leave no socket open
@@ -270,7 +270,7 @@ def format_error(error: OSError) -> str:
 
 
 def describe_tls_error(error: ssl.SSLError) -> str:
-    """Return what is wrong, without the names of OpenSSL's functions and files."""
+    """Return the reason, without the names of OpenSSL's functions and files."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not valid: {error.verify_message}"
     return (error.reason or str(error)).replace("_", " ").lower()

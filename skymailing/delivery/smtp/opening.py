@@ -12,7 +12,7 @@ LARGEST_GROUP = 20
 def choose_group(open_count: int, missing: int) -> int:
     """Return how many sessions to open at the same time.
 
-    At most as many as are open: a server that allows few refuses no more than it has accepted.
+    At most as many as are already open: a server that allows few then refuses no more than it has accepted.
     """
     return min(missing, max(1, open_count), LARGEST_GROUP)
 

@@ -4,7 +4,7 @@ PIECE = 262_144  # bytes of a shared part that a session copies at a time
 
 
 class Queued:
-    """Bytes to write after a session's own: a part that many letters share, and what follows it."""
+    """Bytes to write after `outgoing`: a part that many letters share, and the commands that follow it."""
 
     __slots__ = ("pieces",)
 

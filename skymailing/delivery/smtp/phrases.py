@@ -16,7 +16,8 @@ UNKNOWN_USER = _any_of(
     r"unknown (in|to) ",
     r"(user|recipient|mailbox|account|address|domain|host)[^.;]{0,60} "
     r"(does not|doesn't|do not|don't|no longer) exist",
-    # The address itself has been removed: "553 sender.example does not exist" is about someone else.
+    # The address itself has been removed before matching: "553 sender.example does not exist" is about the
+    # sender.
     r"(^|[\s>:;,)\]]\s)does not exist",
     r"(address|recipient) (couldn't|could not|cannot|can't|wasn't|was not) (be )?found",
     r"recipient( name)? is not recognized|recipient email address is possibly incorrect",
@@ -55,7 +56,7 @@ FULL_MAILBOX = _any_of(
     r"caixa[^.;]{0,40} cheia|(ящик|почта)[^.;]{0,40} (переполнен|заполнен)|skrzynka[^.;]{0,40} pełna",
 )
 
-# An address receives too many letters in a short time.
+# The address receives too many letters in a short time.
 RATE_LIMITED = _any_of(r"receiving mail (too quickly|at a rate)", r"too many (messages|emails) (to|for) this")
 
 # The refusal is about the letter, its sender, our server or its network.

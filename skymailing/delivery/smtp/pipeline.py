@@ -20,7 +20,7 @@ from skymailing.delivery.smtp.verdicts import ENDS_WINDOW
 logger = logging.getLogger(__name__)
 
 READ_SIZE = 65_536
-# Bytes per second at which the attachments of a letter have to be accepted at least; slower letters fail.
+# The lowest rate, in bytes per second, at which a server may accept attachments; slower letters fail.
 SLOWEST = 32_768
 
 
@@ -34,14 +34,14 @@ class Channel:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.session = Session(sender, smtp.has_extn("pipelining"), known)
-        # RFC 1870: the largest letter that the server accepts; without a number, or if it is 0, any size.
+        # RFC 1870: the largest letter that the server accepts; without a number, or with 0, any size.
         size = smtp.esmtp_features.get("size", "").partition(" ")[0]
         self.largest_letter = (int(size) if size.isdecimal() else 0) or sys.maxsize
         self.accepts_international = smtp.has_extn("smtputf8")
         self.deadline = 0.0
         self._letter: Letter | None = None
         self._latest = 0.0  # the last possible deadline of a letter with attachments
-        self._body_left: int | None = None  # when the deadline was last set
+        self._body_left: int | None = None  # bytes left when the deadline was last set
 
     def renew_deadline(self, seconds: float) -> None:
         """Give each new letter in the session `seconds` in total for its replies.

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from skymailing.delivery.smtp.replies import Reply
 
-# Replies to commands that the server did not expect at this point.
+# Codes in reply to commands that the server did not expect at this point.
 OUT_OF_STEP = {503, 554}
 
 
@@ -22,7 +22,7 @@ class Trust(Enum):
 
 
 class Pipelining:
-    """The knowledge about a server's pipelining that the sessions with it share."""
+    """What the sessions with a server know about its pipelining."""
 
     def __init__(self) -> None:
         self.trust = Trust.UNPROVEN
@@ -48,7 +48,7 @@ class Pipelining:
         return self.trust is Trust.DOUBTED
 
     def judge(self, is_accepted: bool, code: int | None) -> None:
-        """End a doubt by the reply to a letter that was handed over step by step; None means no reply."""
+        """Resolve a doubt with the reply to a letter that was sent step by step; None means no reply."""
         if self.trust is not Trust.DOUBTED:
             return
         if is_accepted:

@@ -1,4 +1,4 @@
-"""Connect to public addresses only, so that a host that a user entered cannot lead into our own network.
+"""Connect to public addresses only, so that a host name entered by a user cannot lead into our own network.
 
 The name is looked up once, and the socket is connected to an address that was checked. With a second lookup,
 the name's owner could return another address the second time (DNS rebinding).
@@ -43,8 +43,8 @@ def connect(
 ) -> socket.socket:
     """Connect to one of the host's addresses that is public or in one of the `allowed` networks.
 
-    `timeout` (seconds) limits each attempt, and `seconds_left`, which may raise TimeoutError, all of them and
-    the lookup. Raises OSError; NotPublic if there is no such address.
+    `timeout` (seconds) limits each attempt. `seconds_left` limits the lookup and all attempts together, and
+    may raise TimeoutError. Raises OSError; NotPublic if there is no such address.
     """
     found = look_up(host, port, seconds_left())
     usable = [entry for entry in found if _is_usable(entry[4][0], allowed)]
@@ -63,8 +63,8 @@ def connect(
 def look_up(host: str, port: int, seconds: float) -> list[Any]:
     """Return the host's addresses; raises OSError, and TimeoutError after `seconds`.
 
-    The system's resolver has no time limit, so it runs in a thread of its own, which is left behind if it is
-    too slow. It ends with the resolver's own timeouts.
+    The system's resolver has no time limit, so it runs in a separate thread, which is abandoned if it is too
+    slow and ends with the resolver's own timeouts.
     """
     find = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     if math.isinf(seconds):
@@ -88,7 +88,7 @@ def _connect(
         connected.settimeout(timeout)
         connected.connect(address)
         local, peer = connected.getsockname()[0], connected.getpeername()[0]
-        # A public address of this host: programs that listen there may trust local connections.
+        # Refuse a public address of this host: programs that listen there may trust local connections.
         if local == peer and not _is_in(peer, allowed):
             raise NotPublic(f"{peer} is an address of this host")
     except BaseException:  # including a stop or a job's timeout: no connection may stay open

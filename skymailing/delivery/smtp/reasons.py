@@ -1,7 +1,7 @@
-"""Sort the replies with which servers refuse letters into a few reasons, which pages show in words.
+"""Classify the replies with which servers refuse letters by a few reasons, which pages show in words.
 
-Nothing is decided by these reasons. What a reply means for a letter or for its client is decided in
-`verdicts` and in `returns.verdicts`.
+The reasons are only shown: `verdicts` and `returns.verdicts` decide what a reply means for a letter or its
+client.
 """
 
 import functools

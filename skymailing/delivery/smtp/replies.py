@@ -67,7 +67,7 @@ def parse_line(line: bytes) -> tuple[int, bool, str] | None:
 
 
 def decode_reply(text: bytes) -> str:
-    """Decode a reply, which is UTF-8 by the standard, but sent in an older encoding by some servers.
+    """Decode a reply: the standard requires UTF-8, but some servers use an older encoding.
 
     In a Cyrillic encoding most letters are non-ASCII; in a Western one, only those with accents.
     """

@@ -28,7 +28,7 @@ class Letter:
     number: int
     recipient: str
     content: bytes
-    # The envelope's sender, if it is not the session's.
+    # The envelope sender, if it differs from the session's.
     return_path: str = ""
     # The end of the content that many letters share, such as attachments. It ends with a line ending, follows
     # one in `content`, and none of its lines begins with a dot.
@@ -48,8 +48,8 @@ class Result(NamedTuple):
     answer: str = ""
     # The command that the server replied to; None if there was no reply.
     stage: "Stage | None" = None
-    seconds: float = 0.0  # since the session began with this letter
-    content_seconds: float | None = None  # the part of `seconds` since the body was started, if it was
+    seconds: float = 0.0  # since the session started this letter
+    content_seconds: float | None = None  # since the body was started; None if it was not
 
 
 class Journal(Protocol):
@@ -79,7 +79,8 @@ class Session:
         # Bytes still to be written up to and including the current body's final dot.
         self._body_left = 0
         self._following: Letter | None = None
-        # Bytes of `outgoing` that may be unwritten when the next reply arrives: those after its command.
+        # Bytes of `outgoing` that may still be unwritten when the next reply arrives: those after its
+        # command.
         self._behind = 0
         self._switch_to(None)
 
@@ -156,7 +157,7 @@ class Session:
         if letter and not self.pipelining:
             self._known.judge(False, None)
         if letter and refused:
-            # The refusal is final; only the end of the transaction is missing.
+            # The refusal is final, although the transaction was not ended.
             self._finish(refused._replace(seconds=seconds))
         elif letter:
             self._finish(Result(letter, verdict, None, reason, None, seconds, content_seconds))
@@ -186,7 +187,7 @@ class Session:
 
     def _converse(self) -> Generator[None, Reply, None]:
         self._switch_to(self._next_letter())
-        ahead = False  # whether this letter's envelope was already sent after the previous body
+        ahead = False  # whether this letter's envelope has already been sent after the previous body
         while (letter := self._current) is not None:
             result = yield from self._send_envelope(letter, ahead)
             ahead = result is None and self._write_body(letter)

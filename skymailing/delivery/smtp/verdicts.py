@@ -50,7 +50,7 @@ def classify(stage: Stage, code: int, text: str = "", is_international: bool = F
     if code in ROUTE_FAULT_CODES:
         return Verdict.ROUTE_FAULT
     if 400 <= code < 500:
-        # MAIL is the same for every letter, so the server refuses our rate or has trouble itself.
+        # MAIL is the same for every letter, so the server limits our rate or has an internal problem.
         return Verdict.THROTTLED if stage is Stage.MAIL else Verdict.DEFERRED
     if 500 <= code < 600:
         if is_international and stage is Stage.MAIL and refuses_international(code, text):

@@ -39,7 +39,7 @@ def decide_test(run_id: int, now: datetime) -> bool:
     """Choose the winner of a due test by clicks; return whether this call has decided it.
 
     Safe to call at any time and concurrently: the mailing's row is locked, and a decision is final. If some
-    letters of the sample have not been sent yet, the results are awaited again.
+    letters of the sample have not been sent yet, the time for results begins again.
     """
     with Session(db.engine) as session, session.begin():
         mailing_id = select(Run.mailing_id).where(Run.id == run_id).scalar_subquery()

@@ -71,7 +71,7 @@ def keep_results(session: Session, run_id: int) -> None:
 
 
 def choose_winner(results: Sequence[Result]) -> tuple[int, Decision]:
-    """Return the variant with the best rate, the first of equal ones, and whether it is clearly the best."""
+    """Return the variant with the best rate (the first of several), and whether it is clearly the best."""
     best, *others = sorted(results, key=lambda result: (-result.rate, result.number))
     is_clear = bool(others) and estimate_chance(best, others[0]) <= SIGNIFICANCE
     return best.number, Decision.CLICKS if is_clear else Decision.NO_DIFFERENCE

@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, case, func, literal_column
 
 from skymailing.models import Delivery, Run
 
-# A prime below 2 ** 31, so that no product exceeds 64 bits. The cube of a number, modulo this prime, is
-# different for each number below it.
+# A prime below 2 ** 31, so that no product exceeds 64 bits. Modulo this prime, the cubes of all numbers below
+# it are different.
 PRIME = 2_147_483_579
 
-# Exactly as in the indexes: with parameters, the databases would not use them.
+# The same text as in the indexes: with parameters, the databases would not use them.
 IN_SAMPLE: ColumnElement[bool] = Delivery.variant.is_not(None)
 IS_PENDING_IN_SAMPLE: ColumnElement[bool] = (Delivery.state == literal_column("'pending'")) & IN_SAMPLE
 

@@ -45,7 +45,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_journals() -> Check:
-    """Check that the workers' journals can be read: only they show which letters a dead worker sent."""
+    """Check that the workers' journals can be read: only journals show which letters a dead worker sent."""
     unreadable = journal.find_unreadable(current_app.config["DATA_DIR"] / "journal")
     if not unreadable:
         return Check("journals", True, "all are readable")
@@ -74,7 +74,7 @@ def check_disk() -> Check:
 
 
 def check_proxy() -> Check:
-    """Check that a proxy protects a web server that other hosts can reach."""
+    """Check that a web server that other hosts can reach is behind a proxy."""
     config = current_app.config
     if not config["TRUSTED_PROXIES"] and not _is_local(config["HOST"]):
         advice = (

@@ -67,7 +67,7 @@ def _check_common(server: ServerAccess, name: str) -> Check:
 
 
 def _add_route_state(check: Check, name: str) -> Check:
-    """Add to a check the state of this server's route, as found while sending letters."""
+    """Add to a check the state of this server's route, which sending letters has determined."""
     try:
         with Session(reading_engine()) as session:
             route = session.get(Route, name)

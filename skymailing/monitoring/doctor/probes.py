@@ -1,7 +1,7 @@
 """Send a test letter to ourselves through each of the installation's mail servers, and report how it arrived.
 
-The letter shows what DNS cannot: which headers the mail server signs, and whether it keeps return paths with
-tokens.
+The letter shows what DNS does not contain: which headers the mail server signs, and whether it keeps return
+paths with tokens.
 """
 
 import secrets
@@ -65,7 +65,7 @@ def _check_route(name: str, mailbox: str, now: datetime) -> list[Check]:
 
 
 def _begin(name: str, expected: dict[str, str], now: datetime) -> bool:
-    """Record that a letter, which may arrive soon, is being sent; return False if one was sent recently."""
+    """Record that a letter is being sent, before it can arrive; return False if one was sent recently."""
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         if route.probe_sent_at is not None and now - route.probe_sent_at < PAUSE:
@@ -88,7 +88,7 @@ def _send(name: str, mailbox: str, return_path: str, token: str) -> dict[str, st
     refused: dict[str, str] = {}
     try:
         if return_path:
-            # Sent to this address as well, so that its arrival shows that bounces are received.
+            # The same address is the recipient, so that the letter's arrival shows that bounces are received.
             reply = _hand_over(name, return_path, return_path, token)
             if not reply:
                 return {}
@@ -158,7 +158,7 @@ def _judge_arrival(name: str, arrival: ProbeArrival) -> Check:
 
 
 def _judge_return_path(route: Route) -> Check:
-    """Report whether letters carry a return path with a token, and if not, why."""
+    """Report whether letters have a return path with a token, or the reason why not."""
     probe, arrival = route.probe, ProbeArrival.of(route.probe)
     if route.bounce_address == current_app.config["MAIL_BOUNCE_ADDRESS"]:
         return Check(RETURN_PATH, True, f"{route.name}: each letter has its own return path")

@@ -1,4 +1,4 @@
-"""Check returned mail: unclear letters, and the complaints of all users' clients together."""
+"""Check returned mail: unclear letters, and the total complaints about all users' letters."""
 
 from datetime import timedelta
 

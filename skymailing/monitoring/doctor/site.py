@@ -69,7 +69,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 def check_site(visit: Visit) -> Check:
-    """Check that PUBLIC_URL, which links in letters use, leads to this service."""
+    """Check that PUBLIC_URL, which is in the links of letters, leads to this service."""
     if visit.error:
         advice = (
             "Check PUBLIC_URL, its DNS record, the firewall and nginx. If only this host cannot reach its "

@@ -1,4 +1,4 @@
-"""Define the interface of a mailbox, the same for both protocols."""
+"""Define the interface of a mailbox, which is the same for both protocols."""
 
 import ssl
 from collections.abc import Iterator

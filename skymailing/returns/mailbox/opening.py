@@ -1,4 +1,4 @@
-"""Open the mailbox that the settings name."""
+"""Open the mailbox for returned mail."""
 
 from skymailing.returns.mailbox.base import Mailbox
 from skymailing.returns.mailbox.imap import ImapMailbox

@@ -50,7 +50,7 @@ Connect = Callable[[str], ssl.SSLSocket]
 
 
 def read(post: Post) -> dict[str, Any]:
-    """Return a signed notification; confirm the subscription if it is a request for that.
+    """Return a signed notification; if it asks to confirm a subscription, confirm it.
 
     Raises BadPost and ForgedPost.
     """
@@ -89,7 +89,7 @@ def check_signature(values: Any) -> None:
 
 
 def make_signed_text(values: dict[str, Any]) -> bytes:
-    """Return what SNS signs: each name and value on its own line."""
+    """Return the text that SNS signs: each name and value on its own line."""
     names = [name for name in SIGNED_FIELDS[values["Type"]] if isinstance(values.get(name), str)]
     return "".join(f"{name}\n{values[name]}\n" for name in names).encode("utf-8", "replace")
 

@@ -1,4 +1,4 @@
-"""A provider's post, and the events that are read from it.
+"""A provider's POST request, and the events that are read from it.
 
 The body can be anything, so values are read only with the `pick` functions below, which never fail.
 """
@@ -24,7 +24,10 @@ MAX_TEXT = 4000
 
 
 class BadPost(Exception):
-    """The body is not what this provider posts. The message says why, without quoting the body."""
+    """The body does not have the provider's format.
+
+    The message gives the reason, without quoting the body.
+    """
 
 
 class ForgedPost(Exception):
@@ -47,7 +50,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: what it reports, and its original text, which is stored.
+    """One event: its report, and its original text, which is stored.
 
     `id` is the provider's ID, which stays the same when the event is posted again. If it is empty, the text
     identifies the event.
@@ -58,7 +61,7 @@ class Event:
     id: str
 
     def get_digest(self, provider: str) -> str:
-        """Return a digest that identifies the event among all returned mail."""
+        """Return a digest that identifies the event in all returned mail."""
         identity = self.id.encode() or self.raw
         return hashlib.sha256(provider.encode() + b"\n" + identity).hexdigest()
 

@@ -16,7 +16,7 @@ from skymailing.returns.providers.events import (
 )
 from skymailing.returns.reports import Kind, Quoted, Report
 
-# Mailgun repeats a post for eight hours.
+# Mailgun repeats a request for eight hours.
 MAX_DELAY = 24 * 3600  # seconds
 REQUESTS = {"complained": Kind.COMPLAINT, "unsubscribed": Kind.UNSUBSCRIBE}
 # Letters that Mailgun did not try to deliver, because of an earlier event.

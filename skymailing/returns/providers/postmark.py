@@ -44,7 +44,7 @@ def read(post: Post) -> list[Event]:
 def _read_type(values: Any, record: str) -> str:
     if record in ("Bounce", "SpamComplaint"):
         return pick_text(values, "Type") or record
-    # Postmark stopped sending to an address; the account's own decision changes nothing here.
+    # Postmark stopped sending to an address; the account's own decision is ignored here.
     is_stopped = record == "SubscriptionChange" and pick(values, "SuppressSending") is True
     is_by_account = pick_text(values, "Origin") == "Admin"
     return pick_text(values, "SuppressionReason") if is_stopped and not is_by_account else ""

@@ -16,7 +16,7 @@ from skymailing.settings.returned_mail import returned_mail_settings
 logger = logging.getLogger(__name__)
 
 bp = Blueprint("hooks", __name__, url_prefix="/hooks")
-# Programs post here, without a session.
+# Requests come from programs, without a session.
 csrf.exempt(bp)
 
 MAX_BODY = 2 * 1024 * 1024  # bytes; the largest batches, SendGrid's, have 768 KB
@@ -43,7 +43,7 @@ def receive(provider: str, secret: str) -> Response:
 
 
 def ingest_all(provider: str, post: Post) -> None:
-    """Process a post's events; abort if it cannot be read or not all are stored, so that it is repeated."""
+    """Process the events of a request; abort if any was not stored, so that the provider repeats it."""
     arrivals = [Arrival.from_event(event, provider) for event in read_events(provider, post)]
     if None in ingest_batches(arrivals, post.now):
         abort(500)

@@ -15,7 +15,7 @@ from skymailing.web.error_texts import explain
 @bp.post("/activity")
 @login_required
 def save_activity() -> Response:
-    """Save a segment of the active, quiet or new clients, or open the one that exists."""
+    """Save a segment of the active, quiet or new clients, or open the existing one."""
     chosen = request.form.get("activity", "")
     if chosen not in set(Activity):
         abort(400)

@@ -90,7 +90,7 @@ def edit(segment_id: int) -> ResponseReturnValue:
 
 
 def mark_broken(form: SegmentForm, segment: Segment) -> None:
-    """Show why a saved segment can no longer be evaluated."""
+    """Show the reason why a saved segment can no longer be evaluated."""
     try:
         read_segment(segment.conditions, form.viewpoint)
     except InvalidConditions as error:
@@ -122,7 +122,7 @@ def list_optional_fields(saved: Node | None) -> list[str]:
 
 
 def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, optional: list[str]) -> dict[str, Any]:
-    """Return what the editor offers: fields, comparisons, and the owner's tags, topics and mailings.
+    """Return the options of the editor: fields, comparisons, and the owner's tags, topics and mailings.
 
     `mailings` are offered in addition to the newest ones.
     """

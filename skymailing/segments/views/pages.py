@@ -1,4 +1,4 @@
-"""List and show segments, and copy one."""
+"""List, show and copy segments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to
 from skymailing.sequences.words import describe_start, describe_wait
 
 FIELDS = {"sender_id": "sender", "topic_id": "topic", "trigger": "start", "date_offset": "offset"}
-# What to say if a ready-made sequence begins with something that the user does not have.
+# The hint if the user has no object that a ready-made sequence could start with.
 MISSING = {
     Trigger.FORM: _l("You have no sign-up form yet. Add one, then choose it here."),
     Trigger.DATE: _l("No field of your clients contains dates yet. Import them, then choose the field here."),
@@ -37,7 +37,7 @@ MISSING = {
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the user's sequences with the number of clients on the way."""
+    """List the user's sequences, each with the number of clients in it."""
     archived = request.args.get("archived") == "1"
     found = queries.list_sequences(current_user.id, archived=archived)
     return render_template(
@@ -54,7 +54,7 @@ def index() -> ResponseReturnValue:
 @bp.get("/<int:sequence_id>")
 @login_required
 def show(sequence_id: int) -> ResponseReturnValue:
-    """Show a sequence as a line: what starts it, and its emails with their counts."""
+    """Show a sequence from its start to its last email, with counts."""
     sequence = get_sequence(sequence_id)
     steps = list_current(sequence)
     removed = [step for step in services.list_all_steps(sequence) if step.removed_at is not None]
@@ -121,7 +121,7 @@ def create(form: SequenceForm, ready: ReadyMade) -> Sequence | None:
 @bp.route("/<int:sequence_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(sequence_id: int) -> ResponseReturnValue:
-    """Change the settings of a sequence; the page says what happens to clients on the way."""
+    """Change the settings of a sequence; the page explains the effect on clients in it."""
     sequence = get_sequence(sequence_id)
     form = SequenceForm(data=describe_sequence(sequence)).offer(current_user, sequence)
     if form.validate_on_submit():
@@ -171,7 +171,7 @@ def pause(sequence_id: int) -> ResponseReturnValue:
 @bp.post("/<int:sequence_id>/unknown")
 @login_required
 def decide(sequence_id: int) -> ResponseReturnValue:
-    """Send emails again of which it is unknown whether they arrived, or leave them."""
+    """Send again the emails that may have arrived, or leave them."""
     sequence, now = get_sequence(sequence_id), utcnow()
     if request.form.get("decision") == "resend":
         try_action(lambda: unknowns.resend(sequence, now), _("The emails will be sent again."))

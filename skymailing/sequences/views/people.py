@@ -1,4 +1,4 @@
-"""List the clients of a sequence, add clients, and change the way of one client."""
+"""List the clients of a sequence, add clients, and pause, skip or end the sequence for a client."""
 
 from collections.abc import Callable
 
@@ -83,7 +83,7 @@ def add_from_client(client_id: int) -> ResponseReturnValue:
 @bp.post("/places/<big:enrolment_id>")
 @login_required
 def change_place(enrolment_id: int) -> ResponseReturnValue:
-    """Pause, resume, hurry, skip a step for, remove or restart one client."""
+    """Pause, resume, remove or restart a client, skip a step, or send the next letter now."""
     enrolment = queries.find_enrolment(current_user.id, enrolment_id) or abort(404)
     client_id, now = enrolment.client_id, utcnow()
 

@@ -50,7 +50,7 @@ def new_step(sequence_id: int) -> ResponseReturnValue:
 @bp.route("/steps/<int:step_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit_step(step_id: int) -> ResponseReturnValue:
-    """Change an email; the page says what happens to those who are waiting for it."""
+    """Change an email; the page explains the effect on clients who are waiting for it."""
     step = get_step(step_id)
     sequence = step.sequence
     form = StepForm(data=describe_step(step)).offer(current_user, step)
@@ -70,7 +70,8 @@ def edit_step(step_id: int) -> ResponseReturnValue:
             flash(_("Email saved."), "success")
             return go_to(sequence.id)
     counts = queries.count_steps(sequence, [step])[step.id]
-    # After a conflict, saving again replaces the other version; after other errors, it is checked again.
+    # After a conflict, saving again replaces the other version; after other errors, the version is checked
+    # again.
     sent = request.form.get("version", type=parse_id)
     return render_template(
         "sequences/step.html",
@@ -101,7 +102,7 @@ def move_step(step_id: int) -> ResponseReturnValue:
 @bp.route("/steps/<int:step_id>/remove", methods=["GET", "POST"])
 @login_required
 def remove_step(step_id: int) -> ResponseReturnValue:
-    """Ask for confirmation, then remove an email; the page says what happens to those who wait for it."""
+    """Ask for confirmation, then remove an email; the page explains the effect on clients who are waiting."""
     step = get_step(step_id)
     sequence = step.sequence
     if request.method == "POST":

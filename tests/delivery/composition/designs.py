@@ -19,7 +19,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 @dataclass
 class Marks:
-    """The words that must be visible in the letter, and those that are the texts of pictures."""
+    """The words that must be visible in the letter, and those in the alternative texts of pictures."""
 
     shown: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Compose designs, and read the HTML as its reader sees it, independently of our own code."""
+"""Compose designs, and read the HTML as its reader sees it, independently of the code under test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def render(html: str) -> Rendered:
 
 
 def read_page(html: str) -> Any:
-    """Return the parsed page; its type is left out, since tests know what they look for."""
+    """Return the parsed page, without its type, because tests know the elements that they search for."""
     return BeautifulSoup(html, "html.parser")
 
 

@@ -1,4 +1,4 @@
-"""Formatted text: what the editor's text field stores becomes the same text in HTML."""
+"""Test that formatted text from the editor's text field becomes the same text in HTML."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -108,7 +108,7 @@ def test_text_and_formats_can_be_read_back(lines: list[tuple[list[tuple[str, Any
     assert reading.lines == expected
 
 
-def test_placeholders_are_kept_and_text_around_them_stays_text() -> None:
+def test_placeholders_are_kept_and_the_text_around_them_remains_text() -> None:
     html = write(
         {"insert": "{"},
         {"insert": {"placeholder": '{{ name | default: "a<b" }}'}},
@@ -117,12 +117,12 @@ def test_placeholders_are_kept_and_text_around_them_stays_text() -> None:
     assert html == '<p style="margin:0 0 0px">&#123;{{ name | default: "a<b" }}} &lt;b&gt;</p>'
 
 
-def test_braces_of_different_formats_are_no_placeholder() -> None:
+def test_braces_of_different_formats_are_not_a_placeholder() -> None:
     html = write({"insert": "{"}, {"insert": "{", "attributes": {"bold": True}}, {"insert": "\n"})
     assert html == '<p style="margin:0 0 0px">&#123;<strong>&#123;</strong></p>'
 
 
-def test_a_line_of_statements_is_no_paragraph() -> None:
+def test_a_line_of_statements_is_not_a_paragraph() -> None:
     html = write(
         {"insert": {"placeholder": "{% if name %}"}},
         {"insert": "\nHello\n{% endif %}\n"},
@@ -130,7 +130,7 @@ def test_a_line_of_statements_is_no_paragraph() -> None:
     assert html == '{% if name %}<p style="margin:0 0 12px">Hello</p>{% endif %}'
 
 
-def test_links_of_several_formats_are_one_link() -> None:
+def test_a_link_with_several_formats_remains_one_link() -> None:
     link = {"link": "https://a.example/"}
     html = write({"insert": "a", "attributes": link}, {"insert": "b", "attributes": link | {"bold": True}})
     assert html.count("<a ") == 1
@@ -163,13 +163,13 @@ def test_soft_breaks_and_spaces_are_kept() -> None:
         ({"insert": "a", "delete": 1}, "design_delta", ""),
     ],
 )
-def test_what_is_not_text_is_refused(op: dict[str, Any], code: str, place: str) -> None:
+def test_invalid_operations_are_refused(op: dict[str, Any], code: str, place: str) -> None:
     with pytest.raises(InvalidSource) as caught:
         write(op)
     assert (caught.value.code, caught.value.pointer) == (code, f"/ops/0{place}")
 
 
 @pytest.mark.parametrize("delta", [None, [], {}, {"ops": {}}, {"ops": [], "x": 1}])
-def test_other_values_are_no_text(delta: object) -> None:
+def test_other_values_are_refused(delta: object) -> None:
     with pytest.raises(InvalidSource, match="design_delta"):
         parse_delta(delta, "")

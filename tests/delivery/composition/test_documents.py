@@ -1,4 +1,4 @@
-"""Invalid designs are refused with a code and the place of the error."""
+"""Test that invalid designs are refused with a code and the place of the error."""
 
 import json
 from typing import Any
@@ -105,13 +105,13 @@ def test_the_value_of_a_condition_cannot_end_its_tag(value: object, code: str, p
 
 
 @pytest.mark.parametrize("field", ["", "segments", "attribute.", 'attribute.a"]', "client.x", "tags"])
-def test_a_condition_is_about_a_value_that_letters_know(field: str) -> None:
+def test_a_condition_uses_a_value_that_letters_know(field: str) -> None:
     when = {"field": field, "op": "is_set"}
     code, place = refuse(make_design(HEADING | {"visibility": {"when": when}}))
     assert (code, place) == ("design_condition_field", "/blocks/0/visibility/when/field")
 
 
-def test_ids_are_unique_also_in_columns() -> None:
+def test_ids_are_unique_even_across_columns() -> None:
     columns = {"type": "columns", "columns": [{"blocks": [HEADING | {"id": "x"}]}, {}]}
     assert refuse(make_design(columns, HEADING | {"id": "x"})) == ("design_same_id", "/blocks/1/id")
 
@@ -121,7 +121,7 @@ def test_other_documents_are_refused(design: object) -> None:
     refuse(design)
 
 
-def test_there_are_limits_of_size_number_and_depth() -> None:
+def test_size_number_and_depth_are_limited() -> None:
     assert refuse(make_design(*[HEADING] * (MAX_BLOCKS + 1)))[0] == "design_too_many"
     compose(make_design(*[HEADING] * MAX_BLOCKS))
     columns = {

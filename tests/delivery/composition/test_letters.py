@@ -1,4 +1,4 @@
-"""Any valid design becomes a letter that shows each of its texts once."""
+"""Test that any valid design becomes a letter that shows each of its texts once."""
 
 import re
 from typing import Any
@@ -119,7 +119,7 @@ def test_outlook_gets_round_buttons_or_cells_with_padding(fields: dict[str, Any]
     html = compose(make_design(button))
 
     link = read_page(html).find("a", href="https://a.example")
-    assert html.count('href="https://a.example"') == 1  # clicks are counted in Outlook as well
+    assert html.count('href="https://a.example"') == 1  # clicks are also counted in Outlook
     shape = re.search(r'<!--\[if mso\]><v:roundrect [^>]*fillcolor="#7a2e8e" arcsize="(\d+)%"', html)
     assert bool(shape) is has_shape
     assert html.count("<v:roundrect") == html.count("</v:roundrect>")
@@ -180,7 +180,7 @@ def test_conditions_compare_the_values_of_clients(op: str, value: str, age: str,
     assert ("Shown" in preview(Content("s", MessageFormat.HTML, html), client).html) == is_shown
 
 
-def test_own_colors_survive_dark_mode_and_stay_readable() -> None:
+def test_own_colors_are_kept_in_dark_mode_and_remain_readable() -> None:
     design = make_design(
         {"type": "heading", "text": "Plain"},
         {"type": "heading", "text": "Own", "style": {"background": "#123456"}},
@@ -195,7 +195,7 @@ def test_own_colors_survive_dark_mode_and_stay_readable() -> None:
     assert measure_contrast(color, "#123456") > 4.5
 
 
-def test_a_dark_card_gets_no_rules_of_dark_mode() -> None:
+def test_a_dark_card_gets_no_rules_for_dark_mode() -> None:
     html = compose(make_design({"type": "heading", "text": "a"}, card="#101010", background="#000000"))
     assert ".card {" not in html
     assert "color:#e8eaed" in html

@@ -1,4 +1,4 @@
-"""MJML is compiled with its Liquid and HTML unchanged, and refused with the line of an error."""
+"""Test that MJML is compiled with its Liquid and HTML unchanged, and refused with the line of an error."""
 
 import re
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_an_error_has_a_code_and_a_line(source: str, code: str, line: int | None
 
 
 def test_no_file_is_included(tmp_path: Path) -> None:
-    """The compiler itself refuses it as well, if our own check misses a spelling."""
+    """The compiler also refuses it, if our own check misses a spelling."""
     from mjml import mjml2html
 
     secret = tmp_path / "secret.mjml"
@@ -120,7 +120,7 @@ def test_no_font_is_loaded() -> None:
         "x" * 300_000,
     ],
 )
-def test_a_bomb_is_refused_quickly(source: str) -> None:
+def test_a_hostile_source_is_refused_quickly(source: str) -> None:
     with cpu_seconds(2), pytest.raises(InvalidSource):
         compose_mjml(source)
 

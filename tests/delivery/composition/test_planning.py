@@ -1,4 +1,4 @@
-"""A run sends what its message is composed of when it is planned, and keeps it."""
+"""Test that a run keeps and sends the message as composed when the run was planned."""
 
 import json
 import logging
@@ -66,7 +66,7 @@ def test_a_run_sends_the_stored_body_without_a_usable_source(
         assert start(app, session, mailing.id).body == "<p>Stored</p>"
 
 
-def test_variants_are_composed_as_well(app: Flask, session: Session, user: User) -> None:
+def test_variants_are_also_composed_again(app: Flask, session: Session, user: User) -> None:
     for _ in range(4):
         ClientFactory.create(owner=user)
     session.add(Brand(owner_id=user.id, color="#7a2e8e"))

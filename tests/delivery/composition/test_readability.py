@@ -1,4 +1,4 @@
-"""Test what is found in letters that some readers may have trouble with."""
+"""Test the findings about letters that may be hard to read."""
 
 import json
 from typing import Any
@@ -54,7 +54,7 @@ def make_text(color: str) -> dict[str, Any]:
          [("check_link", "/blocks/0"), ("check_contrast", "/blocks/0")]),
     ],
 )  # fmt: skip
-def test_findings_lead_to_their_block(
+def test_findings_refer_to_their_block(
     block: dict[str, Any], settings: dict[str, Any], found: list[tuple[str, str]]
 ) -> None:
     assert find(block, **settings) == found
@@ -89,7 +89,7 @@ def test_blocks_in_columns_are_judged_on_the_background_of_the_columns() -> None
         ("<!-- <img> --><style>a { color: #fff }</style><p>a</p>", []),
     ],
 )
-def test_html_is_judged_by_what_is_written_in_it(html: str, found: list[str]) -> None:
+def test_html_is_judged_by_explicit_values(html: str, found: list[str]) -> None:
     assert find_in(html) == found
 
 
