@@ -27,7 +27,7 @@ def index() -> str:
     return render_template(
         "mailings/index.html",
         page=page,
-        last_runs=queries.count_last_runs([mailing.id for mailing in page]),
+        latest_runs=queries.count_latest_runs([mailing.id for mailing in page]),
         query=query,
         state=state,
         sort=sort or queries.DEFAULT_SORT,
