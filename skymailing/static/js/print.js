@@ -6,7 +6,7 @@ const LOADING_LIMIT = 5000; // milliseconds
 
 // Load what the page otherwise loads when it is scrolled to it; a part that fails is printed without its contents.
 async function loadAll() {
-  const parts = [...document.querySelectorAll("[data-hx-trigger='revealed']")];
+  const parts = [...document.querySelectorAll("[data-hx-trigger^='revealed']")];
   const loaded = parts.map((part) => new Promise((resolve) => {
     part.addEventListener("htmx:afterRequest", resolve, { once: true });
     window.htmx.trigger(part, "revealed");
