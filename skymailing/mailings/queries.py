@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, func, select, union
+from sqlalchemy import ColumnElement, Select, String, func, select
 from sqlalchemy.orm import joinedload
 
 from skymailing.clients.search.finding import list_found
@@ -18,7 +18,6 @@ from skymailing.mailings.selection import Conditions, Selection
 from skymailing.models import (
     COUNTED_STATES,
     OPEN_DELIVERY_STATES,
-    OPEN_RUN_STATES,
     Client,
     Delivery,
     DeliveryState,
@@ -95,6 +94,15 @@ class Ledger:
         return self.done - self.counts[DeliveryState.SENT] - self.counts[DeliveryState.FAILED] - self.unknown
 
     @property
+    def was_delivered(self) -> bool:
+        """Whether every letter that a mail server was offered was delivered in the end.
+
+        Letters to clients who have left in the meantime were not offered to any.
+        """
+        delivered = self.outcomes.delivered
+        return 0 < delivered == self.total - self.counts[DeliveryState.SUPPRESSED]
+
+    @property
     def percent(self) -> int:
         """The percentage of the run that is done, rounded down so that 100 means all of it."""
         return 100 * self.done // self.total if self.total else 100
@@ -105,14 +113,6 @@ class Ledger:
 
     def __getitem__(self, state: str) -> int:
         return self.counts[DeliveryState(state)]
-
-
-@dataclass(frozen=True)
-class LatestRuns:
-    """The ledgers of a mailing's last run, and of the last one that has ended; None if none has."""
-
-    last: Ledger
-    ended: Ledger | None
 
 
 def list_mailings(owner: User, query: str, state: MailingState | None, sort: str, cursor: str | None) -> Page:
@@ -134,26 +134,11 @@ def select_mailings(
 
 def count_last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
     """Return the ledger of each mailing's last run by mailing ID, without mailings that have not run."""
-    runs = db.session.scalars(select(Run).where(Run.id.in_(_select_newest(mailing_ids)))).all()
+    runs = db.session.scalars(select(Run).where(Run.id.in_(select_newest_runs(mailing_ids)))).all()
     return {ledger.run.mailing_id: ledger for ledger in count_runs(runs)}
 
 
-def count_latest_runs(mailing_ids: Collection[int]) -> dict[int, LatestRuns]:
-    """Return each mailing's latest runs by mailing ID, without mailings that have not run."""
-    ended = _select_newest(mailing_ids, Run.state.not_in(OPEN_RUN_STATES))
-    ids = union(_select_newest(mailing_ids), ended)
-    runs = db.session.scalars(select(Run).where(Run.id.in_(ids)).order_by(Run.id))
-    latest: dict[int, LatestRuns] = {}
-    for ledger in count_runs(runs.all()):
-        earlier = latest.get(ledger.run.mailing_id)
-        is_open = ledger.run.state in OPEN_RUN_STATES
-        latest[ledger.run.mailing_id] = LatestRuns(
-            ledger, (earlier.last if earlier else None) if is_open else ledger
-        )
-    return latest
-
-
-def _select_newest(mailing_ids: Collection[int], *conditions: ColumnElement[bool]) -> Select[tuple[int]]:
+def select_newest_runs(mailing_ids: Collection[int], *conditions: ColumnElement[bool]) -> Select[tuple[int]]:
     """Select the ID of each mailing's newest run that was not skipped and meets the conditions."""
     newest = select(func.max(Run.id)).where(
         Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED, *conditions
