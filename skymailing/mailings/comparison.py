@@ -73,6 +73,13 @@ MEASURES = (
     Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
     Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
 )
+# The counterpart of "delivered", for reports; the page of a run needs only one of them.
+UNDELIVERED = Measure(
+    *("undelivered", lambda ledger: ledger.outcomes.undelivered, lambda ledger: ledger.outcomes.total),
+    more_is_better=False,
+    min_points=1,
+    min_portion=0,
+)
 
 
 def compare(ledger: Ledger, owner_id: int, now: datetime) -> list[Comparison]:
@@ -134,17 +141,22 @@ def _compare_revenue(ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -
     usual, revenue = median(map(find_amount, others)), find_amount(ledger)
     if not usual:  # most of them sold nothing, or could not yet be credited
         return None
-    verdict = "usual"
-    if now < ledger.run.started_at + TIME_TO_BUY:
-        verdict = "early"
-    elif abs(revenue - usual) >= MIN_REVENUE_PORTION * usual:
-        verdict = "better" if revenue > usual else "worse"
+    is_early = now < ledger.run.started_at + TIME_TO_BUY
+    verdict = "early" if is_early else judge_revenue(revenue, usual)
     return Comparison("revenue", revenue, usual, verdict, currency)
+
+
+def judge_revenue(revenue: float, usual: float) -> str:
+    """Return whether a revenue is "better", "usual" or "worse"."""
+    if abs(revenue - usual) < MIN_REVENUE_PORTION * usual:
+        return "usual"
+    return "better" if revenue > usual else "worse"
 
 
 def judge(name: str, share: float, usual: float, whole: int) -> str:
     """Return whether a share in percent of `whole` letters is "better", "usual" or "worse" for a measure."""
-    return _judge(next(measure for measure in MEASURES if measure.name == name), share, usual, whole)
+    measures = (*MEASURES, UNDELIVERED)
+    return _judge(next(measure for measure in measures if measure.name == name), share, usual, whole)
 
 
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:

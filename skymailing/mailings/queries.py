@@ -94,6 +94,15 @@ class Ledger:
         return self.done - self.counts[DeliveryState.SENT] - self.counts[DeliveryState.FAILED] - self.unknown
 
     @property
+    def was_delivered(self) -> bool:
+        """Whether every letter that a mail server was offered was delivered in the end.
+
+        Letters to clients who have left in the meantime were not offered to any.
+        """
+        delivered = self.outcomes.delivered
+        return 0 < delivered == self.total - self.counts[DeliveryState.SUPPRESSED]
+
+    @property
     def percent(self) -> int:
         """The percentage of the run that is done, rounded down so that 100 means all of it."""
         return 100 * self.done // self.total if self.total else 100
@@ -125,13 +134,16 @@ def select_mailings(
 
 def count_last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
     """Return the ledger of each mailing's last run by mailing ID, without mailings that have not run."""
-    newest = (
-        select(func.max(Run.id))
-        .where(Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED)
-        .group_by(Run.mailing_id)
-    ).scalar_subquery()
-    runs = db.session.scalars(select(Run).where(Run.id.in_(newest))).all()
+    runs = db.session.scalars(select(Run).where(Run.id.in_(select_newest_runs(mailing_ids)))).all()
     return {ledger.run.mailing_id: ledger for ledger in count_runs(runs)}
+
+
+def select_newest_runs(mailing_ids: Collection[int], *conditions: ColumnElement[bool]) -> Select[tuple[int]]:
+    """Select the ID of each mailing's newest run that was not skipped and meets the conditions."""
+    newest = select(func.max(Run.id)).where(
+        Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED, *conditions
+    )
+    return newest.group_by(Run.mailing_id)
 
 
 def list_runs(mailing: Mailing, cursor: str | None) -> Page:

@@ -8,7 +8,7 @@ from flask_babel import format_decimal, lazy_gettext, lazy_pgettext
 from flask_babel import gettext as _
 
 from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
-from skymailing.mailings.comparison import Comparison, compare, judge
+from skymailing.mailings.comparison import Comparison, compare, judge, judge_revenue
 from skymailing.mailings.queries import Ledger
 from skymailing.mailings.results import RETURNED, Cause
 from skymailing.models import Attempt, DeliveryState, Outcome
@@ -90,11 +90,15 @@ def describe_comparison(comparison: Comparison) -> ComparisonText:
 
 @dataclass(frozen=True)
 class ChangeText:
-    """How a share differs from that of the period before; `tone` is empty if the difference says little."""
+    """How a share differs from that of the period before; `tone` is empty if the difference says little.
+
+    `points` are percentage points, or percent of the earlier number if `is_relative`.
+    """
 
     is_higher: bool
     points: str
     tone: str
+    is_relative: bool = False
 
 
 def describe_change(name: str, now: tuple[int, int], before: tuple[int, int]) -> ChangeText | None:
@@ -110,6 +114,16 @@ def describe_change(name: str, now: tuple[int, int], before: tuple[int, int]) ->
         return None
     tone = VERDICT_TEXTS[judge(name, share, usual, now[1])][1]
     return ChangeText(share > usual, format_decimal(points), "" if tone == "quiet" else tone)
+
+
+def describe_revenue_change(now: int, before: int) -> ChangeText | None:
+    """Compare the revenues of two periods; None if there is no difference."""
+    percent = round(100 * abs(now - before) / before) if before else 0
+    if not percent:
+        return None
+    verdict = judge_revenue(now, before)
+    tone = "" if verdict == "usual" else VERDICT_TEXTS[verdict][1]
+    return ChangeText(now > before, format_decimal(percent), tone, is_relative=True)
 
 
 def _format(value: float, currency: str) -> str:

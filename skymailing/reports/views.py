@@ -10,7 +10,12 @@ from skymailing.clients.search.matching import clean_search
 from skymailing.extensions import db
 from skymailing.mailings import log_queries
 from skymailing.mailings.queries import find_default_tracking
-from skymailing.mailings.result_text import describe_change, explain_cause, format_share
+from skymailing.mailings.result_text import (
+    describe_change,
+    describe_revenue_change,
+    explain_cause,
+    format_share,
+)
 from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import clicks, export, growth, queries, sends
 from skymailing.reports.aggregates import Scope
@@ -24,6 +29,7 @@ bp = Blueprint("reports", __name__, url_prefix="/reports")
 BLUEPRINTS = (bp,)
 
 MAILINGS_SHOWN = 100
+ROWS_SHOWN = 7  # of a table; the others are folded
 # The states that a report counts, with the tones of their bars, the same as on a run's page.
 STATE_TONES = {
     DeliveryState.SENT: "good",
@@ -67,6 +73,8 @@ def index() -> str:
         sends=sends.list_sends(make_scope(mailing), period) if period else [],
         fewest_letters=sends.MIN_PLANNED,
         describe_change=describe_change,
+        describe_revenue_change=describe_revenue_change,
+        rows_shown=ROWS_SHOWN,
         explain_cause=explain_cause,
         format_share=format_share,
     )

@@ -4,10 +4,11 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from skymailing.models import Mailing, MessageFormat, Run, RunLink, User
+from tests.e2e.clicked_run import add_clicked_run
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.mailbox import Mailbox
 from tests.e2e.site import Site
-from tests.e2e.window import PHONE
+from tests.e2e.window import PHONE, PHONE_DARK
 from tests.support.factories import ClientFactory, MessageFactory, due_mailing
 
 # The tests' browser identifies itself as headless, so its clicks would count as a program's.
@@ -64,3 +65,23 @@ def test_a_click_in_a_letter_is_one_person_on_the_owners_page(site: Site, open_w
     office.main.locator("#breakdowns").scroll_into_view_if_needed()
     expect(office.main.locator("#by-domain tbody tr")).to_contain_text("mail.example")
     expect(office.main.locator("#by-domain tbody tr")).to_contain_text("1 100%")
+
+
+def test_the_click_map_is_readable_on_a_dark_phone(site: Site, open_window: OpenWindow) -> None:
+    owner = site.add_user()
+    run_id = add_clicked_run(site, owner.id)
+    with site.open_session() as session:  # as letters of our layouts, it has dark colours, too
+        run = session.get_one(Run, run_id)
+        head = '<head><meta name="color-scheme" content="light dark"></head>'
+        run.body = run.body.replace("<body", f"{head}<body")
+    window = open_window(PHONE_DARK)
+    window.sign_in(owner.email)
+    window.open(f"/mailings/runs/{run_id}/clicks")
+    window.main.locator("#map").scroll_into_view_if_needed()
+    letter = window.page.frame_locator("iframe.map-frame")
+    expect(letter.locator("span[title]").first).to_have_text("21 · 70%")
+    title = letter.locator("h1")
+    shown = title.screenshot()
+    title.evaluate("title => { title.style.color = 'transparent'; }")
+    without_text = title.screenshot()
+    assert without_text != shown

@@ -167,7 +167,7 @@ def test_a_running_mailing_shows_its_progress(browser: FlaskClient, user: User) 
     page = browser.get("/").text
 
     assert "75% done" in page
-    assert "3 of 4 sent" in page
+    assert "3 of 4 delivered" in page
 
 
 def find_step(page: str, name: str) -> str:

@@ -1,10 +1,11 @@
 """Test the list of mailings and the page for a single mailing."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import (
@@ -16,6 +17,7 @@ from skymailing.models import (
 )
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, MailingFactory, MessageFactory, create_clients, create_run
+from tests.support.statements import record_statements
 
 # Page texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
@@ -44,9 +46,67 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
     MailingFactory.create(name="Somebody else's")
     page = get_main_text(browser.get("/mailings/"))
     assert "75%, " in page
-    assert "3 of 4 sent" in page
+    assert "3 of 4 delivered" in page
     assert "scheduled" in page
     assert "Somebody else's" not in page
+
+
+def list_cells(page: TestResponse, label: str) -> list[str]:
+    """Return the texts of a column of the list."""
+    return [" ".join(cell.get_text(" ").split()) for cell in soup(page).select(f"td[data-label='{label}']")]
+
+
+@pytest.mark.both_engines
+def test_the_list_shows_the_shares_of_the_last_finished_run(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    MailingFactory.create(owner=user)
+    sent = {DeliveryState.SENT: 3, DeliveryState.FAILED: 1}
+    untracked = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    create_run(untracked, {DeliveryState.SENT: 2})
+    weekly = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    now = utcnow()
+    create_run(weekly, {DeliveryState.SENT: 9}, scheduled_for=now - timedelta(days=14), track_clicks=True)
+    finished = create_run(weekly, sent, scheduled_for=now - timedelta(days=7), track_clicks=True)
+    finished.clicked = 1
+    create_run(weekly, {DeliveryState.PENDING: 5}, state=RunState.SENDING, scheduled_for=now)
+    session.flush()
+    page = browser.get("/mailings/?sort=created")
+    assert list_cells(page, "Delivered") == ["–", "100%", "75%"]
+    assert list_cells(page, "Clicked") == ["–", "–", "33.3%"]
+    assert list_cells(page, "Last result") == ["–", "2 delivered", "0%, 0 of 5 delivered"]
+
+
+def test_the_list_shows_the_next_send_only_if_it_is_not_the_start(browser: FlaskClient, user: User) -> None:
+    user.timezone = "UTC"
+    start = datetime(2031, 5, 1, 9, tzinfo=UTC)
+    for next_run_at in (start, start + timedelta(days=7)):
+        MailingFactory.create(
+            owner=user,
+            state=MailingState.SCHEDULED,
+            starts_at=start,
+            next_run_at=next_run_at,
+            ends_at=start + timedelta(days=30),
+        )
+    cells = list_cells(browser.get("/mailings/?sort=created"), "Start")
+    assert cells == ["1 May 2031, 09:00", "1 May 2031, 09:00 Next send: 8 May 2031, 09:00"]
+
+
+def test_the_list_needs_as_many_statements_for_many_mailings_as_for_one(
+    browser: FlaskClient, user: User
+) -> None:
+    def count_statements() -> int:
+        with record_statements() as statements:
+            assert browser.get("/mailings/").status_code == 200
+        return len(statements)
+
+    message = MessageFactory.create(owner=user)
+    create_run(MailingFactory.create(owner=user, message=message), {DeliveryState.SENT: 1})
+    browser.get("/mailings/")
+    few = count_statements()
+    for _ in range(9):
+        create_run(MailingFactory.create(owner=user, message=message), {DeliveryState.SENT: 1})
+    assert count_statements() == few
 
 
 @pytest.mark.both_engines

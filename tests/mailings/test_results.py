@@ -150,7 +150,7 @@ def test_a_run_that_is_being_sent_shows_its_remaining_letters(browser: FlaskClie
         state=RunState.SENDING,
     )
     text = get_main_text(browser.get(f"/mailings/{mailing.id}"))
-    assert "Sent 3 of 10" in text
+    assert "Delivered 3 of 10" in text
     assert "Waiting to be sent 4" in text
     assert "Being sent 1" in text
     assert "To be retried 2" in text
@@ -167,7 +167,9 @@ def test_reactions_are_shown_with_their_shares(browser: FlaskClient, run: Run, s
         assert part in text, part
     assert "returned later: 1" in list_causes(soup(page))
     listed = get_main_text(browser.get("/mailings/"))
-    assert "4 delivered (50%), 4 not delivered, 2 not sent, 50% clicked" in listed, "the same numbers"
+    assert "50% 50% 4 delivered, 4 not delivered, 2 not sent" in listed, "the same numbers"
+    sends = get_main_text(browser.get(f"/mailings/{run.mailing_id}"))
+    assert "4 delivered (50%), 4 not delivered, 2 not sent" in sends
     assert set(LATER_COUNTS) == {"clicked", "unsubscribed", "complaints", "returned"}
 
 

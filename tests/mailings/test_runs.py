@@ -53,7 +53,37 @@ def test_a_runs_counts_add_up_and_replies_are_grouped(browser: FlaskClient, run:
     ]
     domains = soup(page).find(id="domains")
     assert domains is not None
-    assert "slow.example 5 0 0" in " ".join(domains.get_text(" ").split())
+    assert " ".join(domains.get_text(" ").split()) == "Domain not delivered slow.example 5"
+    assert "Why emails were not accepted" in text
+    assert "Retried, then delivered" not in text
+
+
+@pytest.mark.parametrize(
+    ("others", "is_calm"),
+    [
+        ({}, True),
+        ({DeliveryState.SUPPRESSED: 1}, True),
+        ({DeliveryState.FAILED: 1}, False),
+        ({DeliveryState.UNKNOWN: 1}, False),
+        ({DeliveryState.EXPIRED: 1}, False),
+        ({DeliveryState.DEFERRED: 1}, False),
+    ],
+)
+def test_retries_do_not_alarm_if_every_letter_was_delivered(
+    browser: FlaskClient, user: User, others: dict[DeliveryState, int], *, is_calm: bool
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=START)
+    run = create_run(mailing, {DeliveryState.SENT: 2} | others)
+    delivery = DeliveryFactory.create(run=run, state=DeliveryState.SENT, email="ann@slow.example")
+    run.planned += 1
+    retry = {"outcome": Outcome.DEFERRED, "code": 450, "answer": "4.2.0 greylisted"}
+    AttemptFactory.create(delivery=delivery, **retry)
+    page = soup(browser.get(f"/mailings/runs/{run.id}"))
+    (answers,) = page.select("#answers")
+    assert "450 4.2.0 greylisted" in " ".join(answers.get_text(" ").split())
+    folded = page.select("details#retried:not([open])")
+    assert [bool(part.select("#answers, #domains")) for part in folded] == [True] * is_calm
+    assert ("Why emails were not accepted" in page.text) is not is_calm
 
 
 def test_the_timeline_is_a_chart_and_a_table(browser: FlaskClient, run: Run) -> None:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from skymailing.models import DeliveryState, RunInterval, User
+from skymailing.models import DeliveryState, MailingState, RunInterval, User
 from skymailing.reports.periods import Period
 from skymailing.web.timezones import FIRST_YEAR
 from tests.mailings.pages import soup
@@ -40,6 +40,14 @@ def read_totals(browser: FlaskClient, since: str, until: str) -> str:
     return " ".join(totals.get_text(" ").split())
 
 
+def find_tile(browser: FlaskClient, label: str) -> Tag:
+    """Return a tile of the report on the week of START."""
+    page = soup(browser.get("/reports/?since=2026-11-16&until=2026-11-22"))
+    (tile,) = (title.parent for title in page.select("#totals dt") if title.get_text() == label)
+    assert tile is not None
+    return tile
+
+
 def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, user: User) -> None:
     send(user, START, 6, 2, amount=5_000)
     send(user, START - timedelta(days=7), 3, 1, amount=2_500)
@@ -47,7 +55,7 @@ def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, use
     text = read_totals(browser, "2026-11-16", "2026-11-22")
     assert "Delivered 6 of 8 · 75% was 3 · 75%" in text
     assert "Not delivered 2 25% was 1 · 25%" in text
-    assert "RUB 50 1 order was RUB 25" in text
+    assert "RUB 50 1 order was RUB 25 ▲ 100% 100% more" in text
     assert "Compared with the previous 7 days (9 Nov 2026 – 15 Nov 2026)." in text
 
 
@@ -77,6 +85,59 @@ def test_a_share_says_by_how_much_it_has_changed(
     assert " ".join(tile.get_text(" ").split()).endswith(expected)
     (change,) = tile.select(".change") or [None]
     assert (change["class"][1:] if change else []) == ([tone] if tone else [])
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize(
+    ("now", "before", "expected", "tone"),
+    [
+        ((60, 40), (90, 10), "40 40% was 10 · 10% ▲ 30 pp 30 percentage points more", "is-bad"),
+        ((90, 10), (60, 40), "10 10% was 40 · 40% ▼ 30 pp 30 percentage points less", "is-good"),
+        ((90, 10), (9, 1), "10 10% was 1 · 10%", None),
+    ],
+)
+def test_more_undelivered_letters_are_worse(
+    browser: FlaskClient,
+    user: User,
+    now: tuple[int, int],
+    before: tuple[int, int],
+    expected: str,
+    tone: str | None,
+) -> None:
+    send(user, START, *now)
+    send(user, START - timedelta(days=7), *before)
+    tile = find_tile(browser, "Not delivered")
+    assert " ".join(tile.get_text(" ").split()) == f"Not delivered {expected}"
+    assert [change["class"][1:] for change in tile.select(".change")] == ([[tone]] if tone else [])
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize(
+    ("amount", "expected", "tones"),
+    [
+        (3_000, "▼ 25% 25% less", [["is-bad"]]),
+        (4_400, "▲ 10% 10% more", [[]]),  # a difference of less than a fifth says little
+        (6_000, "▲ 50% 50% more", [["is-good"]]),
+        (4_001, "", []),
+    ],
+)
+def test_revenue_says_by_how_much_it_has_changed(
+    browser: FlaskClient, user: User, amount: int, expected: str, tones: list[list[str]]
+) -> None:
+    send(user, START, 1, amount=amount)
+    send(user, START - timedelta(days=7), 1, amount=4_000)
+    tile = find_tile(browser, "Revenue")
+    assert " ".join(tile.get_text(" ").split()).partition("was RUB 40")[2].strip() == expected
+    assert [change["class"][1:] for change in tile.select(".change")] == tones
+
+
+@pytest.mark.one_engine
+def test_letters_that_are_not_sent_yet_have_a_tile_of_their_own(browser: FlaskClient, user: User) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.PENDING: 3}, scheduled_for=START)
+    tile = find_tile(browser, "Not sent yet")
+    assert " ".join(tile.get_text(" ").split()) == "Not sent yet 3"
+    assert "yet" not in find_tile(browser, "Delivered").text
 
 
 @pytest.mark.one_engine

@@ -57,7 +57,10 @@ def test_the_values_of_lines_are_numbers_or_missing(browser: FlaskClient, user: 
     ]
     assert values == [["100.0", None], ["90.0", "50.0"]]
     labels = [row["data-label"] for row in page.select("#send-rates tbody th") if isinstance(row, Tag)]
-    assert labels == ["20 November 2026", "20 November 2026"]
+    assert labels == ["20 Nov", "20 Nov"]
+    titles = [str(row["data-title"]) for row in page.select("#send-rates tbody th")]
+    assert [title.rpartition(" · ")[2] for title in titles] == labels
+    assert all(name in titles[0] for name in page.select("#send-rates tbody a")[0].stripped_strings)
 
 
 @pytest.mark.one_engine

@@ -1,6 +1,6 @@
 """Test the sums below the tables of a report."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask.testing import FlaskClient
 
@@ -26,3 +26,17 @@ def test_the_total_is_below_the_mailings(browser: FlaskClient, user: User) -> No
 
     assert read_total() == ("Total", ["11 78.6%", "2", "1"])
     assert read_total("&q=Зима") == ("Total", ["3 75%", "0", "1"]), "of the mailings in the table"
+
+
+def test_tables_show_seven_rows_and_fold_the_others(browser: FlaskClient, user: User) -> None:
+    for day in range(9):
+        at = START + timedelta(days=day)
+        create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 1}, scheduled_for=at)
+    for until, count in (("2026-11-26", 7), ("2026-11-28", 9)):
+        page = soup(browser.get(f"/reports/?since=2026-11-10&until={until}"))
+        for table in ("#days", "#mailings"):
+            rows = page.select(f"{table} tbody tr:not([hidden])")
+            folded = [row.get("class") == ["is-later"] for row in rows]
+            assert folded == [False] * 7 + [True] * (count - 7), table
+        labels = [toggle.get_text() for toggle in page.select(".has-later + .show-all .when-closed")]
+        assert labels == [f"Show all ({count})"] * 2 * (count > 7)

@@ -4,6 +4,7 @@ from flask import render_template, request
 from flask_login import current_user, login_required
 
 from skymailing.mailings import queries
+from skymailing.mailings.latest_runs import count_latest_runs
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.views.blueprint import bp
@@ -27,7 +28,7 @@ def index() -> str:
     return render_template(
         "mailings/index.html",
         page=page,
-        last_runs=queries.count_last_runs([mailing.id for mailing in page]),
+        latest_runs=count_latest_runs([mailing.id for mailing in page]),
         query=query,
         state=state,
         sort=sort or queries.DEFAULT_SORT,

@@ -41,6 +41,7 @@ def run(run_id: int) -> str:
         run=selected_run,
         ledger=ledger,
         results=sum_up_run(ledger),
+        all_delivered=ledger.was_delivered,
         comparisons=describe_comparisons(ledger, clock.utcnow()),
         explain_cause=explain_cause,
         format_share=format_share,

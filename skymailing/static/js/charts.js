@@ -5,6 +5,7 @@ const { Chart } = window;
 const WIDE_FROM = 400; // pixels; a narrower figure has no room for long names, or for labels next to a ring
 const LONGEST_NAME = 30; // characters
 const LONGEST_NARROW_NAME = 18;
+const WIDEST_BAR = 40; // pixels
 const charts = [];
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 
@@ -31,6 +32,7 @@ function readTable(table, limit) {
     return [{ label: title.textContent.trim(), data, tone: title.dataset.tone }];
   });
   return {
+    titles: rows.map((row) => row.cells[0].dataset.title), // of tooltips, if they say more than the labels
     labels: rows.map((row) => row.cells[0].dataset.label || row.cells[0].textContent.trim()),
     tones: rows.map((row) => row.dataset.tone), // in a ring, each row has its own colour
     datasets,
@@ -68,6 +70,15 @@ function shorten(text, longest) {
   return `${text.slice(0, longest - 1 - end).trimEnd()}…${text.slice(-end).trimStart()}`;
 }
 
+const findTitle = ([item]) => item.chart.data.titles[item.dataIndex] || item.label;
+
+// Of times with and without seconds, label those without.
+function keepWholeMinutes(scale) {
+  const { labels } = scale.chart.data;
+  const whole = scale.ticks.filter(({ value }) => !/^\d+:\d\d:\d\d$/.test(labels[value]));
+  if (whole.length) scale.ticks = whole;
+}
+
 // Lines of percentages; where a row has no value, a line connects its neighbours.
 function configureLines(data, shared) {
   const { locale } = shared;
@@ -78,7 +89,7 @@ function configureLines(data, shared) {
     data,
     options: {
       ...shared,
-      plugins: { ...shared.plugins, tooltip: { callbacks: { label } } },
+      plugins: { ...shared.plugins, tooltip: { callbacks: { label, title: findTitle } } },
       spanGaps: true,
       clip: 8, // pixels beyond the axes, so that lines at 0 and 100 percent are whole
       interaction: { mode: "index", intersect: false },
@@ -100,12 +111,14 @@ function configureChart(kind, data, width) {
   const names = { stacked: true, grid: { display: false }, ticks: { maxRotation: 0, autoSkip: !isHorizontal } };
   const longest = width >= WIDE_FROM ? LONGEST_NAME : LONGEST_NARROW_NAME;
   if (isHorizontal) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value), longest); };
+  else names.afterBuildTicks = keepWholeMinutes;
   const counts = { stacked: true, beginAtZero: true, grid: {}, ticks: { precision: 0 } };
   return {
     type: "bar",
     data,
     options: {
       ...shared,
+      datasets: { bar: { maxBarThickness: WIDEST_BAR } },
       indexAxis: isHorizontal ? "y" : "x",
       interaction: { mode: "index", axis: isHorizontal ? "y" : "x", intersect: false },
       scales: isHorizontal ? { x: counts, y: names } : { x: names, y: counts },

@@ -4,9 +4,20 @@ let theme = null;
 
 const LOADING_LIMIT = 5000; // milliseconds
 
+const unfolded = [];
+
+// Show what is folded. Charts have no size until then.
+function unfold() {
+  for (const part of document.querySelectorAll("details:is(.fold, .is-printed):not([open])")) {
+    part.open = true;
+    unfolded.push(part);
+  }
+  for (const chart of Object.values(window.Chart?.instances ?? {})) chart.resize();
+}
+
 // Load what the page otherwise loads when it is scrolled to it; a part that fails is printed without its contents.
 async function loadAll() {
-  const parts = [...document.querySelectorAll("[data-hx-trigger='revealed']")];
+  const parts = [...document.querySelectorAll("[data-hx-trigger^='revealed']")];
   const loaded = parts.map((part) => new Promise((resolve) => {
     part.addEventListener("htmx:afterRequest", resolve, { once: true });
     window.htmx.trigger(part, "revealed");
@@ -19,16 +30,19 @@ async function loadAll() {
 
 document.addEventListener("click", async (event) => {
   if (!event.target.closest("[data-print]")) return;
+  unfold();
   await loadAll();
   window.print();
 });
 
 window.addEventListener("beforeprint", () => {
+  unfold();
   theme = root.dataset.bsTheme ?? "";
   root.dataset.bsTheme = "light";
 });
 
 window.addEventListener("afterprint", () => {
+  for (const part of unfolded.splice(0)) part.open = false;
   if (theme) root.dataset.bsTheme = theme;
   else delete root.dataset.bsTheme;
 });
