@@ -35,6 +35,13 @@ class MatchKind(StrEnum):
     NAME = "name"
 
 
+class Obstacle(StrEnum):
+    """Why a group cannot be hidden: this would also hide pairs that the group does not show."""
+
+    SHOWN_ABOVE = "shown_above"  # some of its pairs
+    SMALLER_GROUP = "smaller_group"  # of some of its clients, with other pairs
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two clients, the older one first."""
@@ -50,7 +57,7 @@ class Group:
     match: MatchKind
     clients: Sequence[Client]
     pairs: Sequence[Pair]
-    can_be_hidden: bool  # whether this hides only what the group itself shows
+    obstacle: Obstacle | None  # to hiding the group
 
 
 @dataclass(slots=True)
@@ -100,8 +107,15 @@ def _make_groups(
         pairs = [Pair(client, members[0]) for client in members[1:] if (client.id, members[0].id) not in seen]
         seen.update((pair.older.id, pair.newer.id) for pair in pairs)
         if pairs:
-            is_complete = len(pairs) == len(members) - 1
-            yield Group(match, members, pairs, is_complete and not _contains_other(members, listed))
+            yield Group(match, members, pairs, _find_obstacle(members, pairs, listed))
+
+
+def _find_obstacle(
+    members: Sequence[Client], pairs: Sequence[Pair], listed: Sequence[list[int]]
+) -> Obstacle | None:
+    if len(pairs) < len(members) - 1:
+        return Obstacle.SHOWN_ABOVE
+    return Obstacle.SMALLER_GROUP if _contains_other(members, listed) else None
 
 
 def _contains_other(members: Sequence[Client], listed: Sequence[list[int]]) -> bool:

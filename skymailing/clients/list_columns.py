@@ -9,6 +9,7 @@ from skymailing.models import User
 LAST = ("last_email", "last_click")
 # The columns that can be chosen; the address and the name are always shown.
 STANDARD = ("tags", "comment", "added", "changed", *LAST)
+SORTED = ("changed", *LAST)
 DEFAULT = ("tags", "comment", "added")
 ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
@@ -24,6 +25,10 @@ class Columns:
     shown: list[str]
     attributes: dict[str, str]
     is_default: bool
+
+    def has_values(self, column: str) -> bool:
+        """Return whether a column, shown or not, has one value for each client that has no index."""
+        return column in SORTED or column in self.attributes
 
 
 def read_columns(user: User) -> Columns:

@@ -120,6 +120,7 @@ class _Example:
         self.history = History(owner, self.random)
 
     def add(self) -> None:
+        self.owner.attribute_types = {"city": "text", "language": "text", "bonus": "number"}
         self.clients = make_clients(self.owner, self.random)
         db.session.add_all(self.clients)
         self.messages = {

@@ -185,19 +185,20 @@ class UserTotals:
 
     clients: BoundedCount
     mailings: BoundedCount
-    sent: BoundedCount
+    delivered: BoundedCount  # letters that servers accepted and that did not come back
     last_activity: datetime | None
 
 
 def count_by_user(users: Collection[User]) -> dict[int, UserTotals]:
     """Return each user's totals; counting a million clients takes no longer than counting ten thousand."""
     # Use the sending statistics, because retention may have removed the deliveries.
-    sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
+    delivered = func.coalesce(func.sum(RunInterval.sent - RunInterval.returned), 0)
+    letters_of_user = select(delivered).where(RunInterval.owner_id == User.id)
     statement = select(
         User.id,
         count_rows(select(literal(1)).select_from(Client).where(Client.owner_id == User.id)),
         count_rows(select(literal(1)).select_from(Mailing).where(Mailing.owner_id == User.id)),
-        sent.correlate(User).scalar_subquery(),
+        letters_of_user.correlate(User).scalar_subquery(),
         *(select_latest_creation(model) for model in (Mailing, Message, Client)),
     ).where(User.id.in_([user.id for user in users]))
     logins = {user.id: user.last_login_at for user in users}

@@ -60,6 +60,8 @@ class AuditAction(StrEnum):
     CLIENTS_ALLOWED = "clients-allowed"
     CLIENTS_DELETED = "clients-deleted"
     CLIENTS_RESTORED = "clients-restored"
+    CLIENTS_CHANGED = "clients-changed"
+    CLIENTS_CHANGED_BACK = "clients-changed-back"
     BULK_STOPPED = "bulk-stopped"
     CLIENTS_EXPORTED = "clients-exported"
     LOG_EXPORTED = "log-exported"

@@ -4,13 +4,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.audit import text_column
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.segment import TAG_MAX_LENGTH
 from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_column
+
+FIELD_MAX_LENGTH = 50  # that of keys in `Client.attributes`
 
 
 class BulkAction(StrEnum):
@@ -21,6 +23,7 @@ class BulkAction(StrEnum):
     SUPPRESS = "suppress"
     ALLOW = "allow"
     DELETE = "delete"
+    SET = "set"  # the value of a custom field
 
 
 class BulkState(StrEnum):
@@ -60,6 +63,9 @@ class BulkJob(Timestamps, Model):
     # The tag to add or remove, or NULL if it has been deleted since, and its name at the start.
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
     tag: Mapped[str] = mapped_column(String(TAG_MAX_LENGTH), default="")
+    # The custom field to set, and its value; empty for other actions.
+    field: Mapped[str] = mapped_column(String(FIELD_MAX_LENGTH), default="", server_default="")
+    value: Mapped[str] = mapped_column(Text, default="", server_default="")
     state: Mapped[BulkState] = mapped_column(enum_column(BulkState, "state"), default=BulkState.PENDING)
     # The number of clients processed so far, which starts again from 0 for an undo, and their total number.
     done: Mapped[int] = mapped_column(default=0)

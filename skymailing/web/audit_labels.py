@@ -61,6 +61,8 @@ ACTION_LABELS: Labels = {
     AuditAction.CLIENTS_ALLOWED: (lazy_pgettext("audit", "mailings to clients resumed"), "good"),
     AuditAction.CLIENTS_DELETED: (lazy_pgettext("audit", "clients deleted"), "gone"),
     AuditAction.CLIENTS_RESTORED: (lazy_pgettext("audit", "clients restored"), "planned"),
+    AuditAction.CLIENTS_CHANGED: (lazy_pgettext("audit", "data of clients changed"), "quiet"),
+    AuditAction.CLIENTS_CHANGED_BACK: (lazy_pgettext("audit", "change of client data undone"), "quiet"),
     AuditAction.BULK_STOPPED: (lazy_pgettext("audit", "action on clients stopped"), "waiting"),
     AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
     AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),

@@ -15,7 +15,9 @@ EDITOR_ERROR_TEXTS: dict[str, Any] = {
     "reviewer_exists": _l("You have already added this address."),
     "reviewer_is_owner": _l("Test emails can always be sent to your own address."),
     "reviewer_limit": _l("You can have up to %(limit)s addresses for test emails."),
-    "reviewer_suppressed": _l("You do not send to %(address)s, because it unsubscribed or does not exist."),
+    "reviewer_suppressed": _l(
+        "You no longer send to %(address)s: the person unsubscribed, or the address does not exist."
+    ),
     "reviewer_unconfirmed": _l("%(address)s has not agreed to get test emails."),
     "reviewer_too_many_recipients": _l("Choose up to %(limit)s addresses."),
     "reviewer_gone": _l("This address no longer gets test emails."),

@@ -43,6 +43,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "page_too_slow": _l("This took too long. Use fewer or simpler conditions, or try again later."),
     #
     # --- clients ------------------------------------------------------------------------------
+    "clients_too_many_to_sort": _l(
+        "This column can sort lists of up to %(limit)s clients. Narrow the list with a filter to sort it."
+    ),
     "address_empty": _l("The email address is missing."),
     "address_no_at_sign": _l("An email address has an @ sign, as in name@example.com."),
     "address_several_at_signs": _l("Enter one address only: there is more than one @ sign."),

@@ -132,3 +132,12 @@ def test_the_tags_of_others_cannot_be_changed(browser: FlaskClient, session: Ses
         assert browser.post(f"/clients/{stranger.id}/tags{action}", data=data).status_code == 404
     browser.post(f"/clients/{anna.id}/tags/remove", data={"tag": str(tag.id)})
     assert read_tags(session) == {"a@x.com": {"VIP"}, "s@x.com": {"secret"}}
+
+
+def test_the_list_gets_the_tags_of_a_client_or_the_reason(browser: FlaskClient, anna: Client) -> None:
+    url, partial = f"/clients/{anna.id}/tags", {"HX-Request": "true"}
+    answer = browser.post(url, data={"tags": "gift, vip"}, headers=partial)
+    labels = BeautifulSoup(answer.text, "html.parser").select(".tag-labels > .tag-label")
+    assert [label.text for label in labels] == ["gift", "VIP"]
+    answer = browser.post(url, data={"tags": " , "}, headers=partial)
+    assert (answer.status_code, answer.text) == (422, "Enter a name.")

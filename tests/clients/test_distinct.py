@@ -36,6 +36,12 @@ def list_buttons(browser: FlaskClient) -> list[str | None]:
     return [button.text if button else None for button in buttons]
 
 
+def list_reasons(browser: FlaskClient) -> list[str | None]:
+    """Return why each group on the page has no button, if there is a reason."""
+    notes = [group.select_one(".pair-note") for group in parse(browser).select(".pair-table tbody")]
+    return [note.get_text(strip=True).partition(".")[0] if note else None for note in notes]
+
+
 def delete_client(browser: FlaskClient, client_id: int) -> str:
     """Delete a client, and return the URL that undoes this."""
     page = browser.post(f"/clients/{client_id}/delete", follow_redirects=True).text
@@ -164,6 +170,7 @@ def test_a_group_hides_no_pair_that_it_does_not_show(browser: FlaskClient, user:
     phone, everyone = {"anna0@x.com", "anna1@x.com"}, {f"anna{number}@x.com" for number in range(3)}
     assert list_groups(browser) == [phone, everyone]
     assert list_buttons(browser) == ["Not the same", None]
+    assert list_reasons(browser) == [None, "Some of these clients are also in a smaller group"]
 
     hide_first(browser)
 
@@ -181,6 +188,7 @@ def test_a_group_with_a_pair_of_another_one_is_hidden_after_it(browser: FlaskCli
     phone = {"boris@x.com", "anna1@x.com", "anna2@x.com"}
     assert list_groups(browser) == [phone, {"anna0@x.com", "anna2@x.com"}]
     assert list_buttons(browser) == ["All are different", None]
+    assert list_reasons(browser) == [None, "Some pairs of this group are listed above"]
 
     hide_first(browser)
 

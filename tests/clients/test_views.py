@@ -280,3 +280,9 @@ def test_visitors_are_redirected_to_the_sign_in_page(visitor: FlaskClient, page:
     response = visitor.get(f"/clients/{page}")
     assert response.status_code == 302
     assert response.location.startswith("/auth/login")
+
+
+def test_the_form_for_a_client_explains_custom_fields_in_words(browser: FlaskClient) -> None:
+    page = browser.get("/clients/new").text
+    assert "the “Client data” button inserts it" in page
+    assert "{{" not in page

@@ -32,12 +32,15 @@ def test_a_long_list_can_be_selected_searched_and_paginated(site: Site, open_win
     expect(main.locator(".bulk-bar")).not_to_be_visible()
 
     main.locator(".columns-menu summary").click()
+    main.get_by_role("checkbox", name="Tags").check()
     main.get_by_role("checkbox", name="city").check()
     main.get_by_role("button", name="Show").click()
     expect(main.get_by_role("columnheader", name="city")).to_be_visible()
     expect(main.locator(".client-value").first).to_have_text("Tver")
 
     change_a_value(window)
+    add_a_tag(window)
+    copy_an_address(window, f"c00-{user.id}@example.org")
 
     main.get_by_role("link", name="Page 2", exact=True).click()
     expect(main.locator("tbody tr")).to_have_count(10)
@@ -65,3 +68,45 @@ def change_a_value(window: Window) -> None:
     expect(first).to_have_text("Riga")
     window.page.reload()
     expect(first).to_have_text("Riga")
+    set_a_value_of_two(window)
+
+
+def set_a_value_of_two(window: Window) -> None:
+    """Set the city of two clients, and sort by it."""
+    main = window.main
+    ticks = main.get_by_role("checkbox", name=re.compile("^Select c"))
+    ticks.nth(0).check()
+    ticks.nth(2).check()
+    main.locator(".bulk-value summary").click()
+    main.get_by_role("combobox", name="Field").fill("city")
+    main.get_by_role("textbox", name="Value").fill("Aachen")
+    main.get_by_role("textbox", name="Value").press("Enter")
+    expect(window.page.get_by_text("2 clients updated.")).to_be_visible()
+    main.get_by_role("columnheader", name="city").get_by_role("link").click()
+    expect(main.locator(".client-value")).to_contain_text(["Aachen", "Aachen", "Omsk"])
+    main.get_by_role("columnheader", name="Address").get_by_role("link").click()
+
+
+def add_a_tag(window: Window) -> None:
+    """Add a tag to the first client where the list shows the name, after cancelling once."""
+    cell = window.main.locator(".client-name").first
+    cell.hover()
+    cell.get_by_role("button", name=re.compile("^Add tag: c00")).click()
+    field = cell.get_by_role("combobox")
+    expect(field).to_be_focused()
+    field.press("Escape")
+    cell.get_by_role("button", name=re.compile("^Add tag: c00")).press("Enter")
+    field.fill("gift")
+    field.press("Enter")
+    expect(cell.locator(".tag-label")).to_have_text("gift")
+    window.page.reload()
+    expect(cell.locator(".tag-label")).to_have_text("gift")
+
+
+def copy_an_address(window: Window, address: str) -> None:
+    """Copy the first client's address with the button beside it."""
+    window.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    window.main.locator(".client-email").first.hover()
+    window.main.get_by_role("button", name=f"Copy the address: {address}").click()
+    expect(window.main.get_by_text("Copied")).to_be_visible()
+    assert window.page.evaluate("navigator.clipboard.readText()") == address

@@ -91,6 +91,21 @@ def test_a_run_that_is_being_sent_has_no_result_yet(browser: FlaskClient, user: 
     assert "Last mailing" not in read(browser).get_text()
 
 
+def test_a_card_without_mailings_is_left_out(browser: FlaskClient, user: User) -> None:
+    def list_cards() -> list[str]:
+        headings = [heading.get_text(strip=True) for heading in read(browser).select(".dashboard h2")]
+        return [text for text in headings if text in ("In progress", "Upcoming sends")]
+
+    send(user, {DeliveryState.SENT: 1})
+    assert list_cards() == ["Upcoming sends"]
+    assert "Nothing is scheduled." in find_section(read(browser), "Upcoming sends").get_text()
+    running = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    assert list_cards() == ["In progress"]
+    assert running.name in find_section(read(browser), "In progress").get_text()
+    MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow() + timedelta(days=1))
+    assert list_cards() == ["In progress", "Upcoming sends"]
+
+
 def test_the_growth_of_the_list_is_shown(browser: FlaskClient, user: User) -> None:
     assert "Your clients" not in read(browser).get_text()
     for age in (1, 29, 31, 400):

@@ -37,6 +37,7 @@ def panel(sign_in: SignIn) -> FlaskClient:
 def test_the_queue_and_its_programs(
     app: Flask, session: Session, panel: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "nothing is overdue" in text_of(section(panel.get(OVERVIEW).text, "Queue"))
     owner = UserFactory.create()
     MailingFactory.create(
         owner=owner, state=MailingState.SCHEDULED, next_run_at=utcnow() - timedelta(minutes=5)
@@ -45,7 +46,7 @@ def test_the_queue_and_its_programs(
     queue = text_of(section(panel.get(OVERVIEW).text, "Queue"))
     assert "Workers none is running" in queue
     assert "Scheduler not running" in queue
-    assert "nothing is waiting" not in queue
+    assert "nothing is overdue" not in queue
 
     monkeypatch.setitem(app.extensions, "skymailing_redis", Redis(port=1))
     page = panel.get(OVERVIEW)

@@ -1,6 +1,7 @@
 """Test users in the panel: the list, who can block whom, and what blocking does."""
 
 import pytest
+from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import AuditAction, AuditEntry, DeliveryState, Role, User
 from tests.conftest import SignIn
-from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_run
+from tests.support.factories import ClientFactory, MailingFactory, UserFactory, count_changes, create_run
 
 # Who may do what is decided in Python.
 pytestmark = pytest.mark.one_engine
@@ -46,6 +47,17 @@ def test_the_list_shows_counts_but_no_secrets(panel: FlaskClient, user: User) ->
     assert [cell.split(">")[-1] for cell in cells] == ["4", "1", "3"]
     assert user.password_hash not in page
     assert run.mailing.name in panel.get(f"/manager/users/{user.id}/").text
+
+
+def test_returned_letters_do_not_count_as_delivered(panel: FlaskClient, user: User) -> None:
+    mailing = MailingFactory.create(owner=user)
+    run = create_run(mailing, {DeliveryState.SENT: 5, DeliveryState.FAILED: 2})
+    with count_changes(run) as changes:
+        changes.add("returned", 1, utcnow())
+    page = BeautifulSoup(panel.get("/manager/users/").text, "html.parser")
+    row = next(row for row in page.select("tbody tr") if user.email in row.text)
+    assert row.select_one("[data-label=Delivered]").text == "4"  # type: ignore[union-attr]
+    assert row.select_one("[data-label=Address] .state").text == "user"  # type: ignore[union-attr]
 
 
 def test_an_account_names_its_time_zone_like_other_pages(panel: FlaskClient) -> None:

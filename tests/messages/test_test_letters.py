@@ -124,7 +124,7 @@ def test_suppressed_addresses_get_no_question_and_no_test(
     SuppressionFactory.create(owner_id=user.id, email_key="other@shop.example")
     session.commit()
     page = browser.post("/messages/test-emails", data={"address": "other@shop.example"}).text
-    assert "unsubscribed or does not exist" in page
+    assert "the person unsubscribed, or the address does not exist" in page
 
 
 def test_another_owners_reviewers_cannot_be_used(browser: FlaskClient, session: Session, user: User) -> None:

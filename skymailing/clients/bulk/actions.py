@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
+from skymailing.clients.bulk.values import clean_field, restore_field, set_field
 from skymailing.clients.deletion import remove_clients, restore_removed_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
 from skymailing.db.engine import insert_into
@@ -37,6 +38,8 @@ class Order:
     at: datetime
     tag_id: int | None = None
     tag: str = ""  # the tag's name
+    field: str = ""  # the name of a custom field
+    value: str = ""
 
     @property
     def needs_tag(self) -> bool:
@@ -60,6 +63,12 @@ def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> O
         raise UserError("tag_nameless")
     (tag_id,) = find_or_create_tags(owner_id, [name]).values()
     return Order(owner_id, action, now, tag_id, name)
+
+
+def read_field_order(owner_id: int, name: str, text: str, now: datetime) -> Order:
+    """Return the order to set a custom field; raises UserError or InvalidValue."""
+    field, value = clean_field(name, text)
+    return Order(owner_id, BulkAction.SET, now, field=field, value=value)
 
 
 def keep_tag(order: Order) -> bool:
@@ -189,6 +198,16 @@ def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime
     restore_removed_clients(order.owner_id, changed)
 
 
+def _set(order: Order, ids: Sequence[int], _now: datetime) -> list[list[Any]]:
+    return set_field(order.owner_id, ids, order.field, order.value)
+
+
+def _undo_set(order: Order, changed: Sequence[Any], _now: datetime) -> None:
+    present = set(_drop_new(order, [id for id, _before in changed]))
+    restored = [item for item in changed if item[0] in present]
+    restore_field(order.owner_id, restored, order.field, order.value)
+
+
 def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:
     statement = select(column).where(Client.owner_id == order.owner_id, condition)
     return list(db.session.scalars(statement.order_by(column)))
@@ -221,4 +240,5 @@ ACTIONS = {
     BulkAction.DELETE: Action(
         _delete, _undo_delete, AuditAction.CLIENTS_DELETED, AuditAction.CLIENTS_RESTORED
     ),
+    BulkAction.SET: Action(_set, _undo_set, AuditAction.CLIENTS_CHANGED, AuditAction.CLIENTS_CHANGED_BACK),
 }

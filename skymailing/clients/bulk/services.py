@@ -50,6 +50,8 @@ def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> t
     content: dict[str, Any] = {"action": order.action, "at": order.at.isoformat(), "clients": changed}
     if order.tag_id is not None:
         content["tag"] = order.tag_id
+    if order.field:
+        content |= {"field": order.field, "value": order.value}
     return len(changed), undo.save_removal(order.owner_id, RemovalKind.BULK, content, order.at)
 
 
@@ -62,7 +64,8 @@ def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
     if content is None:
         return False
     at = datetime.fromisoformat(content["at"]) if "at" in content else now
-    order = Order(owner.id, BulkAction(content["action"]), at, content.get("tag"))
+    names = {name: content[name] for name in ("field", "value") if name in content}
+    order = Order(owner.id, BulkAction(content["action"]), at, content.get("tag"), **names)
     clients = content["clients"]
     for start in range(0, len(clients), AT_ONCE):  # earlier versions stored more
         change_back(order, clients[start : start + AT_ONCE], now)
@@ -83,6 +86,8 @@ def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> Bu
         action=order.action,
         tag_id=order.tag_id,
         tag=order.tag,
+        field=order.field,
+        value=order.value,
         total=len(ids),
         created_at=order.at,
     )
@@ -179,7 +184,7 @@ def lock_job(job: BulkJob) -> None:
 
 
 def make_order(job: BulkJob) -> Order:
-    return Order(job.owner_id, job.action, job.created_at, job.tag_id, job.tag)
+    return Order(job.owner_id, job.action, job.created_at, job.tag_id, job.tag, job.field, job.value)
 
 
 def find_stalled_jobs(now: datetime) -> list[int]:

@@ -7,13 +7,14 @@ from flask_babel import gettext as _
 
 from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob
 
-# The title of each action, given the name of the tag.
+# The title of each action, given the name of the tag or field.
 TITLES: dict[BulkAction, Callable[[str], str]] = {
     BulkAction.TAG: lambda tag: _("Add the tag “%(tag)s”", tag=tag),
     BulkAction.UNTAG: lambda tag: _("Remove the tag “%(tag)s”", tag=tag),
     BulkAction.SUPPRESS: lambda _tag: _("Stop emailing clients"),
     BulkAction.ALLOW: lambda _tag: _("Resume emailing clients"),
     BulkAction.DELETE: lambda _tag: _("Delete clients"),
+    BulkAction.SET: lambda field: _("Change “%(field)s”", field=field),
 }
 # The result of each action, given the number of clients.
 RESULTS: dict[BulkAction, Callable[[int, str], str]] = {
@@ -38,12 +39,15 @@ RESULTS: dict[BulkAction, Callable[[int, str], str]] = {
     BulkAction.DELETE: lambda n, count: ngettext(
         "%(count)s client deleted.", "%(count)s clients deleted.", n, count=count
     ),
+    BulkAction.SET: lambda n, count: ngettext(
+        "%(count)s client updated.", "%(count)s clients updated.", n, count=count
+    ),
 }
 
 
-def describe_action(action: BulkAction, tag: str) -> str:
-    """Return the action's title."""
-    return TITLES[action](tag)
+def describe_action(job: BulkJob) -> str:
+    """Return the title of a job's action."""
+    return TITLES[job.action](job.tag or job.field)
 
 
 def describe_result(action: BulkAction, count: int) -> str:
@@ -54,5 +58,5 @@ def describe_result(action: BulkAction, count: int) -> str:
 def describe_job(job: BulkJob) -> str:
     """Return the title of an unfinished job, or the result of one that has ended."""
     if job.state in UNFINISHED_BULK_STATES:
-        return describe_action(job.action, job.tag)
+        return describe_action(job)
     return describe_result(job.action, job.changed)

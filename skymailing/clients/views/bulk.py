@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, false
 from skymailing import audit, hints
 from skymailing.clients import exports, queries
 from skymailing.clients.bulk import services
-from skymailing.clients.bulk.actions import Order, read_order
+from skymailing.clients.bulk.actions import Order, read_field_order, read_order
 from skymailing.clients.bulk.sizes import count_fitting
 from skymailing.clients.bulk.texts import describe_result
 from skymailing.clients.deletion import delete_clients
@@ -30,7 +30,7 @@ from skymailing.web.ids import read_id
 
 MAX_SHOWN = 10  # clients listed on the page that asks for confirmation of a deletion
 # Form fields that the confirmation page does not repeat.
-OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value"}
+OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value", "field", "field_value"}
 
 
 @bp.post("/bulk")
@@ -71,7 +71,11 @@ def act(name: str) -> ResponseReturnValue:
 def change_chosen(action: BulkAction, ids: Sequence[int], now: datetime) -> ResponseReturnValue:
     """Change the chosen clients, or let a worker do it if there are many; raises UserError."""
     start_writing()
-    order = read_order(current_user.id, action, request.form.get("value", ""), now)
+    if action is BulkAction.SET:
+        name, value = (request.form.get(field, "") for field in ("field", "field_value"))
+        order = read_field_order(current_user.id, name, value, now)
+    else:
+        order = read_order(current_user.id, action, request.form.get("value", ""), now)
     if len(ids) > services.AT_ONCE:
         return start(order, ids)
     count, removal = services.change_now(current_user, order, list(ids), audit.current_actor())

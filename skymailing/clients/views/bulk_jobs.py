@@ -28,7 +28,7 @@ def bulk_show(job_id: int) -> ResponseReturnValue:
     html = render_template(
         "clients/_bulk_progress.html" if is_partial else "clients/bulk_show.html",
         job=job,
-        title=describe_action(job.action, job.tag),
+        title=describe_action(job),
         result=describe_result(job.action, job.changed),
         is_unfinished=job.state in UNFINISHED_BULK_STATES,
         can_be_undone=services.can_be_undone(job, utcnow()),

@@ -1,6 +1,7 @@
 """List and delete clients."""
 
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,12 +21,15 @@ from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.filters import ClientFilter, find_clients, find_segment, list_segments
 from skymailing.clients.forms import ACTIVITY_FILTERS, ACTIVITY_LABELS, COLUMN_LABELS, STATUS_LABELS
 from skymailing.clients.last_contacts import find_last_contacts
+from skymailing.clients.list_columns import Columns
 from skymailing.clients.search.matching import clean_search
+from skymailing.clients.sorting import TooManyToSort, find_sorted
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import BoundedCount, Page, paginate
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.fields import Activity, InvalidConditions, State
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
@@ -42,26 +46,20 @@ LIST_FIELDS = ("q", "tag", "segment", "status", "activity", "sort")
 def index() -> ResponseReturnValue:
     """List the clients who pass the filter, in the chosen order."""
     chosen = read_filter(request.args)
-    sort = request.args.get("sort", queries.DEFAULT_ORDER)
-    if sort not in queries.ORDERS:
-        sort = queries.DEFAULT_ORDER
+    columns = list_columns.read_columns(current_user)
     now = utcnow()
-    page, count, problem = Page([]), BoundedCount(0, is_exact=True), None
+    listing, problem = Listing(read_sort(columns)), None
     try:
-        with limit_time() if chosen else nullcontext():
-            found = find_clients(current_user, chosen, now)
-            number = read_id(request.args.get("page", ""))
-            page = paginate(found.statement, queries.ORDERS[sort], request.args.get("cursor"), number=number)
-            count = BoundedCount(len(page), is_exact=False)  # used if counting takes too long
-            count = found.count(page)
+        read_listing(listing, chosen, now)
     except (InvalidConditions, TookTooLong) as error:
-        problem = None if page.items else error
+        problem = None if listing.page.items else error
+    page = listing.page
     return render_template(
         "clients/index.html",
         page=page,
         suppressions=queries.find_suppressions(current_user.id, page),
         tags=tags.find_tags([client.id for client in page]),
-        count=count,
+        count=listing.count,
         chosen=chosen,
         segment=find_segment(current_user.id, chosen.segment) if chosen.segment else None,
         segments=list_segments(current_user.id),
@@ -70,16 +68,52 @@ def index() -> ResponseReturnValue:
         is_stopped=isinstance(problem, TookTooLong),
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
-        sort=sort,
-        **make_column_context(page),
+        sort=listing.sort,
+        sort_labels=list_sorts(columns, listing.sort),
+        unsorted=explain(listing.unsorted) if listing.unsorted else "",
+        **make_column_context(columns, page),
         bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
         **make_activity_context(page, now),
     )
 
 
-def make_column_context(page: Page) -> dict[str, Any]:
+@dataclass(slots=True)
+class Listing:
+    """A page of the list, its order, and why it does not have the order that the user wanted."""
+
+    sort: str
+    page: Page = field(default_factory=lambda: Page([]))
+    count: BoundedCount = field(default_factory=lambda: BoundedCount(0, is_exact=True))
+    unsorted: UserError | None = None
+
+
+def read_sort(columns: Columns) -> str:
+    """Return the order in the page's URL: a column, after "-" if it is descending."""
+    sort = request.args.get("sort", queries.DEFAULT_ORDER)
+    can_be_sorted = sort in queries.ORDERS or columns.has_values(sort.removeprefix("-"))
+    return sort if can_be_sorted else queries.DEFAULT_ORDER
+
+
+def read_listing(listing: Listing, chosen: ClientFilter, now: datetime) -> None:
+    """Read a page of the list, then its count; raises InvalidConditions or TookTooLong."""
+    with limit_time() if chosen else nullcontext():
+        found = find_clients(current_user, chosen, now)
+    cursor, number = request.args.get("cursor"), read_id(request.args.get("page", ""))
+    if listing.sort not in queries.ORDERS:
+        try:
+            listing.page = find_sorted(found, current_user, listing.sort, cursor, number)
+        except (TooManyToSort, TookTooLong) as error:
+            listing.sort, listing.unsorted = queries.DEFAULT_ORDER, error
+    with limit_time() if chosen else nullcontext():
+        if listing.sort in queries.ORDERS:
+            order = queries.ORDERS[listing.sort]
+            listing.page = paginate(found.statement, order, cursor, number=number)
+        listing.count = BoundedCount(len(listing.page), is_exact=False)  # used if counting takes too long
+        listing.count = found.count(listing.page)
+
+
+def make_column_context(columns: Columns, page: Page) -> dict[str, Any]:
     """Return the columns of the list, those that can be chosen, and the data for columns."""
-    columns = list_columns.read_columns(current_user)
     ids = [client.id for client in page] if set(list_columns.LAST).intersection(columns.shown) else []
     return {
         "last_contacts": find_last_contacts(current_user.id, ids) if ids else {},
@@ -89,6 +123,14 @@ def make_column_context(page: Page) -> dict[str, Any]:
         "column_labels": COLUMN_LABELS,
         "max_attributes": list_columns.MAX_ATTRIBUTES,
     }
+
+
+def list_sorts(columns: Columns, sort: str) -> dict[str, str]:
+    """Return the label of each column that phones offer for sorting, where the table has no titles."""
+    standard = {"email": _("Address"), "name": _("Name")}
+    standard |= {name: str(COLUMN_LABELS[name]) for name in ("added", *list_columns.SORTED)}
+    shown = [*columns.shown, sort.removeprefix("-")]
+    return standard | {name: label for name, label in columns.attributes.items() if name in shown}
 
 
 def make_activity_context(page: Page, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,12 @@ if (form) {
     last = target;
   });
   form.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.target.name === "value" || bar.hidden) return;
+    const group = event.target.closest(".bulk-value");
+    if (event.key === "Enter" && group && event.target.matches("input")) {
+      event.preventDefault(); // would press the form's first button
+      group.querySelector("button").click();
+    }
+    if (event.key !== "Escape" || event.target.matches(".bulk-tag input") || bar.hidden) return;
     for (const box of [...boxes, page, all]) if (box) box.checked = false;
     update();
   });

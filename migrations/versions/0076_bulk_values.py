@@ -1,0 +1,25 @@
+"""store the field and the value of actions on many clients
+
+Revision ID: 0076
+Revises: 0075
+Create Date: 2026-11-30 18:50:00
+
+"""
+from alembic import op
+import sqlalchemy as sa
+
+# revision identifiers, used by Alembic.
+revision = '0076'
+down_revision = '0075'
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.add_column('bulk_jobs', sa.Column('field', sa.String(length=50), nullable=False, server_default=''))
+    op.add_column('bulk_jobs', sa.Column('value', sa.Text(), nullable=False, server_default=''))
+
+
+def downgrade():
+    op.drop_column('bulk_jobs', 'value')
+    op.drop_column('bulk_jobs', 'field')

@@ -1,0 +1,75 @@
+"""Set a custom field of many clients, and undo this."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+
+from skymailing.clients.cleaning import MAX_ATTRIBUTES, clean_attribute
+from skymailing.clients.columns import attribute_key
+from skymailing.clients.locking import make_locking_order
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Client
+
+Attributes = Mapping[str, str]
+
+
+def clean_field(name: str, text: str) -> tuple[str, str]:
+    """Return the name of a custom field and a value for it, which may be empty.
+
+    Raises UserError or InvalidValue.
+    """
+    field, value = attribute_key(name), clean_attribute(text)
+    if not field:
+        raise UserError("client_field_unnamed")
+    if text.strip() and not value:
+        raise UserError("client_value_unreadable")
+    return field, value
+
+
+def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> list[list[Any]]:
+    """Store a value for each of these clients; an empty one removes the field.
+
+    Return the ID and the earlier value of each client who was changed, None if there was none. Clients with
+    as many fields as are allowed do not get another one.
+    """
+    changed, rows = [], []
+    for id, attributes in _lock(owner_id, ids):
+        before = attributes.get(field)
+        if (before or "") == value or (before is None and len(attributes) >= MAX_ATTRIBUTES):
+            continue
+        changed.append([id, before])
+        rows.append((id, _replace(attributes, field, value)))
+    _store(rows)
+    return changed
+
+
+def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> None:
+    """Restore the earlier values, except for clients whose value is no longer the one that was set."""
+    before: dict[int, str | None] = {item[0]: item[1] for item in changed}
+    locked = _lock(owner_id, list(before))
+    _store(
+        [
+            (id, _replace(attributes, field, before[id]))
+            for id, attributes in locked
+            if attributes.get(field, "") == value
+        ]
+    )
+
+
+def _lock(owner_id: int, ids: Sequence[int]) -> Sequence[tuple[int, Attributes]]:
+    """Return the IDs and attributes of the owner's clients, who are locked until the transaction ends."""
+    own = (Client.owner_id == owner_id) & Client.id.in_(ids)
+    statement = select(Client.id, Client.attributes).where(own).order_by(make_locking_order())
+    return [(id, attributes) for id, attributes in db.session.execute(statement.with_for_update()).tuples()]
+
+
+def _replace(attributes: Attributes, field: str, value: str | None) -> dict[str, str]:
+    others = {name: text for name, text in attributes.items() if name != field}
+    return {**attributes, field: value} if value else others
+
+
+def _store(rows: Sequence[tuple[int, Mapping[str, str]]]) -> None:
+    if rows:
+        db.session.execute(update(Client), [{"id": id, "attributes": values} for id, values in rows])

@@ -1,0 +1,122 @@
+"""Test that a custom field of many clients can be set at once, and that this can be undone."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from skymailing.clients.cleaning import MAX_ATTRIBUTES
+from skymailing.models import AuditAction, AuditEntry, Client, User
+from tests.clients.bulk_jobs import read_page, undo
+from tests.clients.conftest import Finish
+from tests.clients.pages import find_undo_url
+from tests.support.factories import ClientFactory, UserFactory, create_clients
+
+pytestmark = pytest.mark.both_engines
+
+
+def read_cities(session: Session) -> dict[str, str | None]:
+    """Return the city of each client by name."""
+    session.expire_all()
+    return {client.full_name: client.attributes.get("city") for client in session.scalars(select(Client))}
+
+
+def add(user: User, **cities: str) -> dict[str, Client]:
+    """Add clients with these cities; an empty one means none."""
+    return {
+        name: ClientFactory.create(
+            owner=user, full_name=name, attributes={"note": "x"} | ({"city": city} if city else {})
+        )
+        for name, city in cities.items()
+    }
+
+
+def set_value(browser: FlaskClient, field: str, value: str, **values: Any) -> str:
+    data = {"action": "set", "field": field, "field_value": value, "value": "ignored"} | values
+    return browser.post("/clients/bulk", data=data, follow_redirects=True).text
+
+
+def test_ticked_clients_get_a_value_and_an_undo_restores_theirs(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    people = add(user, anna="Омск", boris="Томск", clara="")
+    other = ClientFactory.create(owner=UserFactory.create(), full_name="other")
+    times = {client.full_name: client.updated_at for client in people.values()}
+    ids = [client.id for client in (*people.values(), other)]
+    page = set_value(browser, " City ", " Томск ", ids=ids)
+    assert "2 clients updated." in page
+    assert read_cities(session) == {"anna": "Томск", "boris": "Томск", "clara": "Томск", "other": None}
+    changed = {name for name, client in people.items() if client.updated_at > times[name]}
+    assert changed == {"anna", "clara"}
+    assert people["anna"].attributes["note"] == "x"
+    # A value that was changed since is kept.
+    browser.post(
+        f"/clients/{people['clara'].id}/values",
+        data={"field": "attribute.city", "value": "Тверь", "shown": "Томск"},
+    )
+    browser.post(find_undo_url(page))
+    assert read_cities(session) == {"anna": "Омск", "boris": "Томск", "clara": "Тверь", "other": None}
+    actions = [entry.action for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
+    assert actions[-2:] == [AuditAction.CLIENTS_CHANGED, AuditAction.CLIENTS_CHANGED_BACK]
+
+
+def test_an_empty_value_removes_the_field_of_all_matches(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    add(user, anna="Омск", boris="Тверь", clara="")
+    page = set_value(browser, "city", "", all_matching="1", q="Омск")
+    assert "1 client updated." in page
+    assert read_cities(session) == {"anna": None, "boris": "Тверь", "clara": None}
+    browser.post(find_undo_url(page))
+    assert read_cities(session)["anna"] == "Омск"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("", "x", "needs a letter or a digit"),
+        ("!!", "x", "needs a letter or a digit"),
+        ("city", "x" * 2_001, "longer than 2,000"),
+        ("city", "\x01", "only invisible characters"),
+    ],
+)
+def test_unusable_fields_and_values_change_nothing(
+    session: Session, browser: FlaskClient, user: User, field: str, value: str, message: str
+) -> None:
+    add(user, anna="Омск")
+    assert message in set_value(browser, field, value, all_matching="1")
+    assert read_cities(session) == {"anna": "Омск"}
+
+
+def test_a_client_with_as_many_fields_as_allowed_gets_no_other(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    full = {f"field_{number}": "x" for number in range(MAX_ATTRIBUTES - 1)}
+    people = add(user, anna="Омск", boris="")
+    people["anna"].attributes = full | {"city": "Омск"}
+    people["boris"].attributes = full | {"other": "x"}
+    session.flush()
+    assert "1 client updated." in set_value(browser, "city", "Тверь", all_matching="1")
+    assert read_cities(session) == {"anna": "Тверь", "boris": None}
+
+
+def test_a_worker_sets_the_field_of_many_clients_and_undoes_it(
+    session: Session, browser: FlaskClient, user: User, low_bulk_limits: None, finish: Finish
+) -> None:
+    for number, client in enumerate(create_clients(user, 8)):
+        client.full_name, client.attributes = str(number), {"city": f"Город {number}"}
+    session.flush()
+    before = read_cities(session)
+    page = set_value(browser, "city", "Тверь", all_matching="1")
+    assert "Change “city”" in page
+    assert "0 of 8 clients" in page
+    finish()
+    assert set(read_cities(session).values()) == {"Тверь"}
+    assert "8 clients updated." in read_page(session, browser)
+    session.execute(update(Client).where(Client.full_name == "3").values(attributes={"city": "Псков"}))
+    undo(session, browser)
+    finish()
+    assert read_cities(session) == before | {"3": "Псков"}
+    assert "The action was undone." in read_page(session, browser)
