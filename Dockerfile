@@ -1,6 +1,6 @@
 # One image for all processes: web (the default), worker, scheduler, and commands such as `doctor`.
 #   docker build -t skymailing .
-# compose.yaml runs it with the other services that it needs; see docs/operations.md.
+# compose.yaml runs the image with the services that it needs; see docs/operations.md.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

@@ -35,7 +35,7 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: install-dev
 	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Four processes, because each often waits for a worker of its service, or for a slow answer.
+# Four processes, because each often waits for a worker of its service, or for a slow response.
 e2e: export PYTHONDONTWRITEBYTECODE =
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lint our JavaScript with the exact ESLint version in package-lock.json; `make lint` runs this script.
-# If Node.js is missing or too old, a wheel from PyPI installs it into .venv, which needs no root.
+# If Node.js is missing or too old, it is installed into .venv with a wheel from PyPI, without root access.
 set -eu
 cd "$(dirname "$0")/.."
 oldest=20.19.0 # the oldest version that ESLint supports
@@ -23,7 +23,7 @@ if ! node_is_usable; then
     fi
     unpacked=$(find_wheel)
     PATH="$unpacked/bin:$PATH" && export PATH
-    # The wheel's bin/npm was a symbolic link, which wheels cannot contain.
+    # Node.js has bin/npm as a symbolic link, which wheels cannot contain.
     npm() { node "$unpacked/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
 # npm writes this copy of the lock file at the end of an installation.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rebuild skymailing/static/vendor/inter/ from the npm package: the weights and characters that pages in English and
-# Russian need, 70 KB less than the smallest files for the web. Needs Node.js and uv.
+# Rebuild skymailing/static/vendor/inter/ from the npm package, with only the weights and characters that pages in
+# English and Russian need: 70 KB less than the smallest web fonts of the package. Needs Node.js and uv.
 set -eu
 cd "$(dirname "$0")/.."
 target=skymailing/static/vendor/inter

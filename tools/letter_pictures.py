@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/letter_pictures.py
 
-Run this again when a drawing changes, and commit the PNG files. Letters that were sent contain their URLs, so
-a picture must not be renamed or deleted. The folder `icons` has the icons of MJML, from Bootstrap Icons.
+Run this script again when a drawing changes, and commit the PNG files. Sent letters contain their URLs, so a
+picture must not be renamed or deleted. The folder `icons` has the icons of MJML, from Bootstrap Icons.
 """
 
 import io
