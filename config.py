@@ -77,7 +77,8 @@ class Config(EnvironmentReader):
             status = self.DATA_DIR.stat()
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
-        # Restrict the folder only if we own it: other programs may use it, too. `doctor` reports open folders.
+        # Restrict the folder only if we own it: other programs may use it, too. `doctor` reports open
+        # folders.
         if status.st_uid == os.getuid() and status.st_mode & 0o077:
             with contextlib.suppress(OSError):
                 self.DATA_DIR.chmod(status.st_mode & 0o7700)
@@ -132,7 +133,8 @@ class Config(EnvironmentReader):
         self.UNSUBSCRIBE_MAILBOX = self._mailbox("UNSUBSCRIBE_MAILBOX")
         self.COMPLAINT_MAILBOX = self._mailbox("COMPLAINT_MAILBOX")
         self.MAIL_BOUNCE_ADDRESS = check_bounce_address(self._mailbox("MAIL_BOUNCE_ADDRESS"))
-        # Sessions of each worker. If an operator sets the limit, it also applies to distant servers by default.
+        # Sessions of each worker. If an operator sets the limit, it also applies to distant servers by
+        # default.
         nearby = self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 24, 1, 1000)
         distant = nearby if self._text("MAIL_MAX_CONNECTIONS") else 48
         self.MAIL_MAX_DISTANT_CONNECTIONS = self._number(
@@ -277,7 +279,7 @@ ENVIRONMENTS = {
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """Return the settings for SKYMAILING_ENV; raises ConfigurationError, which names the setting to correct."""
+    """Return the settings for SKYMAILING_ENV; raises ConfigurationError, naming the setting to correct."""
     environ = os.environ if environ is None else environ
     name = environ.get("SKYMAILING_ENV") or "development"
     if name not in ENVIRONMENTS:

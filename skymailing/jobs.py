@@ -32,7 +32,7 @@ from skymailing.turns import Turn
 from skymailing.webhooks import tasks as webhook_tasks
 
 SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
-SWEEP_CHECK = 0.05  # seconds between checks of whether a sweep still holds its lease and other jobs are waiting
+SWEEP_CHECK = 0.05  # seconds between checks of whether a sweep still holds its lease and other jobs wait
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
@@ -257,7 +257,8 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
                     return
                 must_yield = number > first and _should_yield(time.monotonic() - start)
                 if must_yield and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
-                    # The jobs ahead of it, such as the starts of a thousand mailings, take less time than this.
+                    # The jobs ahead of it, such as the starts of a thousand mailings, take less time than
+                    # this.
                     queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                     return
                 next_check = time.monotonic() + SWEEP_CHECK

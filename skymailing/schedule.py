@@ -132,7 +132,7 @@ class Wake:
 
     @classmethod
     def resume(cls, run_id: int, at: datetime) -> "Wake":
-        """Return the job that continues a run outside its sending hours, or one sent at clients' local time."""
+        """Return the job that continues a run at its next sending hours, or at its clients' local time."""
         return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 

@@ -135,8 +135,8 @@ def stop_is_requested() -> bool:
 def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
     """Serve the queues until SIGTERM or SIGINT. `on_idle`: seconds without a job, and what to call then.
 
-    rq ends its loop when a Redis command fails outside the wait for a job. The process keeps its sessions with
-    the mail server, and continues once Redis is back.
+    rq ends its loop when a Redis command fails outside the wait for a job. The process keeps its sessions
+    with the mail server, and continues once Redis is back.
     """
     try:
         while not stop_is_requested():
