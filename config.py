@@ -62,7 +62,7 @@ class Config(EnvironmentReader):
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
     RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}  # noqa: RUF012 - seconds
     RATELIMIT_HEADERS_ENABLED = False
-    # Fixed windows would allow twice the rate across a window's end.
+    # Fixed windows would allow twice the rate around the end of a window.
     RATELIMIT_STRATEGY = "moving-window"
 
     DEFAULT_LOG_FORMAT = "text"  # for a person at a terminal; production writes JSON
@@ -74,13 +74,14 @@ class Config(EnvironmentReader):
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-            made = self.DATA_DIR.stat()
+            status = self.DATA_DIR.stat()
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
-        # Restrict only our own folder: others may serve other programs, too, and `doctor` reports them.
-        if made.st_uid == os.getuid() and made.st_mode & 0o077:
+        # Restrict the folder only if we own it: other programs may use it, too. `doctor` reports open
+        # folders.
+        if status.st_uid == os.getuid() and status.st_mode & 0o077:
             with contextlib.suppress(OSError):
-                self.DATA_DIR.chmod(made.st_mode & 0o7700)
+                self.DATA_DIR.chmod(status.st_mode & 0o7700)
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
         self.PORT = self._port("PORT", 5000)
@@ -132,19 +133,22 @@ class Config(EnvironmentReader):
         self.UNSUBSCRIBE_MAILBOX = self._mailbox("UNSUBSCRIBE_MAILBOX")
         self.COMPLAINT_MAILBOX = self._mailbox("COMPLAINT_MAILBOX")
         self.MAIL_BOUNCE_ADDRESS = check_bounce_address(self._mailbox("MAIL_BOUNCE_ADDRESS"))
-        # Sessions of each worker. A limit that was set applies to every server, however far away.
-        usual = self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 24, 1, 1000)
-        distant = usual if self._text("MAIL_MAX_CONNECTIONS") else 48
-        self.MAIL_MAX_DISTANT_CONNECTIONS = self._number("MAIL_MAX_DISTANT_CONNECTIONS", distant, usual, 1000)
+        # Sessions of each worker. If an operator sets the limit, it also applies to distant servers by
+        # default.
+        nearby = self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 24, 1, 1000)
+        distant = nearby if self._text("MAIL_MAX_CONNECTIONS") else 48
+        self.MAIL_MAX_DISTANT_CONNECTIONS = self._number(
+            "MAIL_MAX_DISTANT_CONNECTIONS", distant, nearby, 1000
+        )
         # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
         self.MAIL_RATE_PER_DOMAIN = self._number("MAIL_RATE_PER_DOMAIN", 0) or None
         self.MAIL_FALLBACK = self._fallback()
-        # Networks that may contain users' mail servers; public addresses are always allowed.
+        # Private networks in which users' mail servers may be; public addresses are always allowed.
         networks = self._text("MAIL_SERVERS_PRIVATE_NETWORKS") or ""
         self.MAIL_SERVERS_PRIVATE_NETWORKS = parse_networks("MAIL_SERVERS_PRIVATE_NETWORKS", networks)
-        # Where the programs that users' webhooks call may be, besides public addresses.
+        # Private networks that users' webhooks may call; public addresses are always allowed.
         networks = self._text("WEBHOOKS_PRIVATE_NETWORKS") or ""
         self.WEBHOOKS_PRIVATE_NETWORKS = parse_networks("WEBHOOKS_PRIVATE_NETWORKS", networks)
         # Flask-Mail sends nothing while TESTING is on, but our tests use a real server.
@@ -216,7 +220,7 @@ class Config(EnvironmentReader):
 
 
 class DevelopmentConfig(Config):
-    """For a developer's machine: all servers are bundled, and letters go to the mail catcher."""
+    """For development: all servers are bundled, and letters go to the mail catcher."""
 
 
 class TestingConfig(Config):
@@ -275,7 +279,7 @@ ENVIRONMENTS = {
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """Return the settings for SKYMAILING_ENV; raises ConfigurationError with the setting to correct."""
+    """Return the settings for SKYMAILING_ENV; raises ConfigurationError, naming the setting to correct."""
     environ = os.environ if environ is None else environ
     name = environ.get("SKYMAILING_ENV") or "development"
     if name not in ENVIRONMENTS:

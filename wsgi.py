@@ -5,7 +5,7 @@ import os
 
 import click
 
-gc.disable()  # imports leave no garbage; looking for it took a fifth of a short command's time
+gc.disable()  # imports leave no garbage, but the search for it takes a fifth of a short command's time
 
 # ruff: noqa: E402 - the imports are what takes the time
 from config import load_config

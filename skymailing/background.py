@@ -36,4 +36,4 @@ class BackgroundTask:
             try:
                 self._run()
             except Exception:  # the sweep starts it again
-                logger.exception("%s has failed", self.name)
+                logger.exception("%s failed", self.name)

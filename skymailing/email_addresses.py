@@ -35,8 +35,8 @@ MARGIN = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + I
 NO_INTERNATIONAL_ADDRESSES = "the mail server does not accept addresses with non-Latin letters before the @"
 
 LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?!-)){0,61}(?<!-)\.)"
-# Nearly all addresses match this pattern. The rest go to email-validator, which is exact but about
-# fifteen times slower. A test checks that both agree.
+# Nearly all addresses match this pattern. The rest are checked by email-validator, which is exact but about
+# fifteen times slower. A test checks that the two agree.
 PLAIN_ADDRESS = re.compile(
     rf"(?P<local>[{ATEXT}]+(?:\.[{ATEXT}]+)*)@(?P<domain>{LABEL}{{1,8}}(?P<top>[a-zA-Z]{{2,20}}))",
 )
@@ -119,8 +119,8 @@ def parse_international(text: str) -> str:
 def find_international_fault(local: str) -> AddressFault | None:
     """Return what is wrong with a non-ASCII local part.
 
-    This is stricter than RFC 6531, which allows text that was read in a wrong encoding, and Latin addresses
-    with a Cyrillic letter that looks the same.
+    This is stricter than RFC 6531, which also allows text that was decoded incorrectly, and Latin addresses
+    with a lookalike Cyrillic letter.
     """
     if not all(atom and all(map(is_allowed_in_atom, atom)) for atom in local.split(".")):
         return AddressFault.LOCAL_PART
@@ -169,13 +169,13 @@ def find_fault(text: str) -> AddressFault:
     """Return what is wrong with an invalid address."""
     if not text:
         return AddressFault.EMPTY
-    if any(unicodedata.category(sign).startswith("C") for sign in text):
+    if any(unicodedata.category(character).startswith("C") for character in text):
         return AddressFault.CONTROL_CHARACTER
     if "@" not in text:
         return AddressFault.NO_AT_SIGN
     if text.count("@") > 1:
         return AddressFault.SEVERAL_AT_SIGNS
-    if any(sign.isspace() for sign in text):
+    if any(character.isspace() for character in text):
         return AddressFault.SPACE
     local, _, domain = text.partition("@")
     if len(text) > ADDRESS_MAX_LENGTH or len(local) > LOCAL_PART_MAX_LENGTH:

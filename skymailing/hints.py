@@ -22,7 +22,8 @@ MAILBOX = "mailbox"
 SERVER_TESTS = "server-tests"
 WEBHOOKS = "webhooks"
 SEQUENCES = "sequences"
-# So few letters of a step come before mailings: they welcome someone who has just confirmed a form.
+# Up to this many letters of a step are sent before mailings: they often welcome clients who have just
+# confirmed a sign-up.
 URGENT_LETTERS = 20
 LINK_CHECKS = "link-checks"
 RETENTION = "retention"
@@ -34,7 +35,7 @@ def hint_outbox() -> None:
 
 
 def hint_link_checks() -> None:
-    """Ask a worker to check the links for which owners are waiting."""
+    """Ask a worker to check the links of messages whose owners are waiting for the result."""
     queue.hint(LINK_CHECKS, "check_links", queue=queue.SYSTEM)
 
 
@@ -61,7 +62,7 @@ def hint_letters(owner_id: int, run_id: int) -> None:
 
 
 def hint_runs(runs: Sequence[tuple[int, int]]) -> None:
-    """Ask workers to send runs, given as pairs of owner and run, and to take the turns that are waiting."""
+    """Ask workers to send runs, given as pairs of owner and run, and to take the waiting turns."""
     _hint(runs, max_slots=None)
 
 
@@ -80,7 +81,7 @@ def _hint(runs: Sequence[tuple[int, int]], max_slots: int | None) -> None:
 def hint_turn(slot: int) -> None:
     """Ask one worker to send the letters whose turn it is, if any are waiting."""
     if turn := turns.peek():
-        # The worker takes the turn that is next by then; only older versions send this run.
+        # The job takes the turn that is next when it starts; only older versions use this run ID.
         queue.hint(make_turn_name(slot), "send_slice", turn.run_id, slot)
 
 
@@ -95,7 +96,7 @@ def hint_index() -> None:
 
 
 def hint_retention() -> None:
-    """Ask a worker to continue to remove expired data."""
+    """Ask a worker to continue removing expired data."""
     queue.hint(RETENTION, "remove_expired")
 
 
@@ -115,12 +116,12 @@ def hint_webhooks() -> None:
 
 
 def hint_sequences() -> None:
-    """Ask a worker to look for what is due in sequences: the first letters often follow at once."""
+    """Ask a worker to process the sequences: the first letters are often due immediately."""
     queue.hint(SEQUENCES, "advance_sequences", queue=queue.SYSTEM)
 
 
 def hint_step_letters(letters: Mapping[tuple[int, int], int]) -> None:
-    """Ask workers to send the letters of steps, given as numbers by owner and run."""
+    """Ask workers to send the letters of steps; `letters` contains their number by owner and run."""
     for (owner_id, run_id), count in letters.items():
         if count <= URGENT_LETTERS:
             hint_letters(owner_id, run_id)

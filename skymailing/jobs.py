@@ -32,7 +32,7 @@ from skymailing.turns import Turn
 from skymailing.webhooks import tasks as webhook_tasks
 
 SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
-SWEEP_CHECK = 0.05  # seconds between the checks of whether a sweep holds its lease and other jobs wait
+SWEEP_CHECK = 0.05  # seconds between checks of whether a sweep still holds its lease and other jobs wait
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
@@ -169,7 +169,7 @@ def wake_run(run_id: int) -> None:
 
 @job
 def send_slice(run_id: int, slot: int) -> None:
-    """Send letters of this run, or of those whose turn it is, for a few seconds; then requeue."""
+    """Send letters of the runs whose turn it is for a few seconds, then requeue."""
     queue.clear_hint(hints.make_turn_name(slot))
     context.bind(run_id=run_id)
     start = time.monotonic()
@@ -249,7 +249,7 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
     """Run the parts of a sweep from `first` if it holds the lease; after a second, letters go first."""
     parts = (*REPAIRS, hint_due_work, *PERIODIC_TASKS)
     start = time.monotonic()
-    next_check = start  # most parts take a few milliseconds, as long as a check
+    next_check = start  # not before every part: most parts take only as long as a check, a few milliseconds
     try:
         for number in range(first, len(parts)):
             if time.monotonic() >= next_check:
@@ -257,12 +257,13 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
                     return
                 must_yield = number > first and _should_yield(time.monotonic() - start)
                 if must_yield and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
-                    # This is long enough for the jobs before it, such as the starts of a thousand mailings.
+                    # The jobs ahead of it, such as the starts of a thousand mailings, take less time than
+                    # this.
                     queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                     return
                 next_check = time.monotonic() + SWEEP_CHECK
             parts[number](now)
-            db.session.rollback()  # after a part that only read: it would block writers on SQLite
+            db.session.rollback()  # a read transaction that stays open would block writers on SQLite
     except BaseException:  # also a job timeout: the next sweep must not wait for the lease to expire
         queue.end_lease(schedule.SWEEP_ID, lease)
         raise

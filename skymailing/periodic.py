@@ -90,8 +90,8 @@ def _delete_expired(now: datetime) -> None:
         signups.delete_expired,
         idempotency.delete_expired,
     )
-    for forget in (*expiring, *others, keys.delete_old):
-        forget(now)
+    for delete in (*expiring, *others, keys.delete_old):
+        delete(now)
         db.session.commit()
 
 

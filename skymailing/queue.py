@@ -1,4 +1,4 @@
-"""rq queues: hints to look at the database now instead of at the next sweep.
+"""rq queues: hints to check the database now instead of at the next sweep.
 
 Only this module and `worker` import rq. Jobs are identified by their import path and take plain JSON values.
 Enqueue after the commit. While Redis is down, hints are lost and the sweep finds the work later.
@@ -54,7 +54,7 @@ JOBS = frozenset(
     }
 )
 JOB_PREFIX = "skymailing.jobs."
-# Features of rq and rq-scheduler that import a name or request a URL found in Redis. We use none of them.
+# Fields of jobs from which rq and rq-scheduler import a name or request a URL. We use none of them.
 FOREIGN_FIELDS = frozenset(
     {b"success_callback_name", b"failure_callback_name", b"stopped_callback_name", b"webhooks"}
 )
@@ -76,7 +76,7 @@ class JsonJob(Job):
         super().__init__(id, connection, serializer or JSONSerializer)
 
     def restore(self, raw_data: dict[bytes, bytes]) -> Any:
-        """Read a job from Redis, without the fields that would import or call something else."""
+        """Read a job from Redis, without the fields that would import or call other code."""
         foreign = {name for name, value in raw_data.items() if value and name in FOREIGN_FIELDS}
         allowed = {name: value for name, value in raw_data.items() if name not in foreign}
         restored = super().restore(allowed)

@@ -34,7 +34,7 @@ from skymailing.models import (
 logger = logging.getLogger(__name__)
 
 TICK = 1  # seconds between checks for due jobs: the maximum delay of a start scheduled since the last one
-MARGIN = 0.01  # seconds after a job is due, so that the check finds it
+MARGIN = 0.01  # seconds between the time when a job is due and the check that must find it
 LOCK_LIFETIME = 1500  # milliseconds; the maximum delay after a scheduler is killed while it holds the lock
 HEARTBEAT_LIFETIME = 10  # seconds after which a silent scheduler counts as dead
 SWEEP_INTERVAL = 15  # seconds
@@ -92,7 +92,7 @@ class SweepingScheduler(Scheduler):
         return self.get_jobs(utcnow().timestamp(), with_times)
 
     def _find_pause(self) -> float:
-        """Return the seconds until the next check: it is made as soon as the next job is due."""
+        """Return the seconds until the next check, which takes place as soon as the next job is due."""
         first = self.connection.zrange(self.scheduled_jobs_key, 0, 0, withscores=True)
         due_in = first[0][1] - utcnow().timestamp() if first else TICK
         return float(min(TICK, max(0, due_in) + MARGIN))
@@ -132,7 +132,7 @@ class Wake:
 
     @classmethod
     def resume(cls, run_id: int, at: datetime) -> "Wake":
-        """Return the job that continues a run that waits for its sending hours or its clients' time."""
+        """Return the job that continues a run at its next sending hours, or at its clients' local time."""
         return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 

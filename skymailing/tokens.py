@@ -88,12 +88,12 @@ def make_stamp(*state: object) -> str:
 
 
 def find_object(model: type[M], id: object) -> M | None:
-    """Return the object whose ID a token contains; None if there is none, or the token is none of ours."""
+    """Return the object whose ID a token contains; None if there is none, or the ID is malformed."""
     return db.session.get(model, id) if type(id) is int and id <= LARGEST_ID else None
 
 
 def unsubscribe_token(owner_id: int, email_key: str, topic_id: int | None = None) -> str:
-    """Return the token of one letter, see `unsubscribe_tokens`."""
+    """Return the token for one letter; see `unsubscribe_tokens`."""
     return unsubscribe_tokens(owner_id, topic_id)(email_key)
 
 

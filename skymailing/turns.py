@@ -1,15 +1,17 @@
 """Let owners take turns: decide whose letters a worker sends next.
 
-Each run has an entry per worker that may send its letters. An owner's entries are served at the times that
-the owner has earned: an entry costs a second in advance, and the difference from the seconds that a worker
-really spent, rendering included, is charged afterwards. So an owner with hundreds of runs or with slow
-letters gets the same share as an owner with one letter, who is served next (start-time fair queueing).
+Each run has an entry per worker that may send its letters. Each entry has a virtual start time, and the
+entry with the earliest one is served first. An entry moves its owner's next start time back by one second
+in advance. Afterwards, this is corrected to the time that the worker really spent, including rendering. So
+an owner with hundreds of runs or with slow letters gets the same share as an owner with one letter, who is
+served next (start-time fair queueing).
 
-The entries are hints like everything in Redis: while it is down, nothing waits, and the sweep adds the
-entries that are missing.
+The entries are hints, like everything in Redis: while it is down, no turns are stored, and the sweep adds
+missing entries later.
 
-Transactional letters come before all mailings: a person often waits for one.
-Their owner's limits and the API's rate keep them few. The time that they take is charged to their owner.
+Transactional letters are sent before all mailings, because a person is often waiting for them. Their number
+is limited by their owner's quotas and by the API's rate limit. The time that they take is charged to their
+owner.
 """
 
 import logging
@@ -22,9 +24,9 @@ from skymailing import queue
 
 logger = logging.getLogger(__name__)
 
-WAITING_KEY = "skymailing:turns"  # sorted by the time at which an entry is to be served
-SPENT_KEY = "skymailing:turns:spent"  # by owner: when the owner's next entry is to be served
-CLOCK = "skymailing:turns:clock"  # the time of the entry that was served last
+WAITING_KEY = "skymailing:turns"  # sorted by virtual start time
+SPENT_KEY = "skymailing:turns:spent"  # by owner: the virtual start time of the owner's next entry
+CLOCK = "skymailing:turns:clock"  # the virtual start time of the entry that was served last
 LIFETIME = 86_400  # seconds after which these keys are removed if no letter is sent
 COST = 1  # seconds that an entry costs in advance
 BATCH = 500  # entries in one request to Redis

@@ -1,4 +1,4 @@
-"""The worker: serves the queues in its own process until it is asked to stop.
+"""The worker process: serves the queues until it receives a signal to stop.
 
 Only this module and `queue` import rq.
 """
@@ -39,7 +39,7 @@ MAX_SYSTEM_SECONDS = 0.5  # spent on small jobs before a slice of a run takes pr
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
 REDIS_PAUSE = 1.0  # seconds between attempts while Redis is down
-RESTART_PAUSE = 2.0  # seconds before the loop starts again
+RESTART_PAUSE = 2.0  # seconds before the worker's loop is started again
 
 _stop_requested = threading.Event()
 
@@ -52,8 +52,7 @@ class Worker(SimpleWorker):
     """
 
     max_connection_wait_time = 2.0  # seconds between attempts while Redis is down; rq would increase it to 60
-    # Seconds of small jobs since the last slice of a run.
-    system_seconds = 0.0
+    system_seconds = 0.0  # spent on small jobs since the last slice of a run
     # Called when the worker has had no job for a few seconds.
     on_idle: tuple[int, Callable[[], None]] | None = None
 
@@ -116,7 +115,7 @@ class Worker(SimpleWorker):
         _stop_requested.set()
 
     def set_shutdown_requested_date(self) -> None:
-        # Called by a signal handler, perhaps during a job; without Redis the job must still continue.
+        # A signal handler calls this, perhaps during a job, which must continue even if Redis is down.
         with contextlib.suppress(RedisError):
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
@@ -136,8 +135,8 @@ def stop_is_requested() -> bool:
 def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
     """Serve the queues until SIGTERM or SIGINT. `on_idle`: seconds without a job, and what to call then.
 
-    rq ends its loop when a command to Redis fails outside the wait for a job. The process continues, with its
-    sessions with the mail server, once Redis is back.
+    rq ends its loop when a Redis command fails outside the wait for a job. The process keeps its sessions
+    with the mail server, and continues once Redis is back.
     """
     try:
         while not stop_is_requested():

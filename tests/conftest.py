@@ -33,7 +33,7 @@ from tests.support.schema import create_tables, find_shared_folder
 from tests.support.servers import RedisServer, SmtpServer
 from tests.support.sign_in import start_session
 
-gc.disable()  # until all tests are collected, which creates no garbage
+gc.disable()  # until all tests have been collected, which creates no garbage
 
 PASSWORD = factories.PASSWORD
 WEBHOOK_SECRET = "webhook-secret-of-the-tests"
@@ -54,7 +54,7 @@ settings.register_profile(
 )
 settings.load_profile("ours")
 
-# Sorted by duration, longest first, so that no process is left with a long file at the end.
+# Sorted by duration, longest first, so that no process has to start a long file at the end.
 LONG_FOLDERS = (
     *("processes", "journey", "faults", "security", "deploy"),
     *("delivery", "sequences", "caching", "tests"),
@@ -70,14 +70,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Exempt the collected tests and modules from garbage collection: it took a second each time."""
+    """Exempt the collected tests and modules from garbage collection, which took a second each time."""
     gc.set_threshold(10_000, 20, 20)  # a test leaves little garbage
     gc.freeze()
     gc.enable()
 
 
 def is_deselected(item: pytest.Item) -> bool:
-    """Return whether a test has no meaning on its database engine or would only repeat another test."""
+    """Return whether a test does not apply to its database engine or would only repeat another test."""
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return False
     engine = item.callspec.params.get("database_url")
@@ -214,7 +214,7 @@ def test_session(app: Flask) -> Iterator[Session]:
 
     @event.listens_for(engine, "after_cursor_execute")
     def invalidate(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        # Other processes do the same after their commits.
+        # As other processes do after their commits.
         shared_cache.invalidate(invalidation.subjects_of(statement))
 
     session = Session(engine, expire_on_commit=False)

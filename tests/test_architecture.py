@@ -207,7 +207,7 @@ def list_imported_packages(node: ast.AST) -> set[str]:
 
 
 def test_services_and_the_engine_use_no_request_and_no_form() -> None:
-    # In the engine layer, `security` and `audit` find out who acts, which only the request knows.
+    # In the engine layer, `security` and `audit` determine the actor, which only the request contains.
     modules_that_know_the_actor = {"skymailing.security", "skymailing.audit"}
     web_names = {"request", "session", "g", "flash", "redirect", "url_for", "render_template", "current_user"}
     errors = [

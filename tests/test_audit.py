@@ -115,7 +115,7 @@ def test_actions_on_many_clients_and_tag_changes_are_recorded(
     browser.post(f"/clients/tags/{vip}/merge", data={"into": new})
     browser.post(f"/clients/tags/{new}/delete")
     assert [entry[:3] for entry in read_entries(session)] == [
-        (AuditAction.CLIENTS_TAGGED, AuditKind.TAG, "vip"),  # once: the second time, it changed no one
+        (AuditAction.CLIENTS_TAGGED, AuditKind.TAG, "vip"),  # only once: the second time changed no client
         (AuditAction.CLIENTS_SUPPRESSED, AuditKind.USER, user.email),
         (AuditAction.CLIENTS_ALLOWED, AuditKind.USER, user.email),
         (AuditAction.CLIENTS_UNTAGGED, AuditKind.TAG, "vip"),

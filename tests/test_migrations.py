@@ -23,10 +23,10 @@ from skymailing.settings.database import write_json
 from tests.auth.account_data import create_account_data
 from tests.support import factories
 
-# The last migration of the first released version: from there on, the service keeps running during
-# upgrades. 0006 itself is older and shows what a harmful migration looks like.
+# The last migration of the first released version. Since then, the service keeps running during upgrades. The
+# migration 0006 itself is older, and serves as an example of a harmful migration.
 FIRST_VERSION = "0006"
-# A word in the docstring of a migration that removes what the previous version no longer uses.
+# A word in the docstring of a migration that removes columns or tables unused by the previous version.
 CONTRACTS = "Contracts:"
 
 
@@ -170,8 +170,8 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
     assert not is_sqlite or stored[1] == unpaired
 
 
-def test_a_downgrade_keeps_what_the_older_version_knows(app: Flask, empty_app: Flask) -> None:
-    """Rebuilding a table on SQLite drops the old one; that must neither cascade nor lose triggers."""
+def test_a_downgrade_keeps_the_data_of_the_older_version(app: Flask, empty_app: Flask) -> None:
+    """Rebuilding a table on SQLite drops the old one, which must neither cascade nor lose triggers."""
     with empty_app.app_context():
         upgrade()
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT", json_serializer=write_json)

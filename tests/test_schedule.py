@@ -56,7 +56,7 @@ def test_the_sweep_is_scheduled_again_after_redis_has_been_emptied(
 
 
 @pytest.mark.parametrize(("due_in", "pause"), [(0.3, 0.31), (5, 1), (-3, 0.01)])
-def test_the_next_check_is_made_when_a_job_is_due(
+def test_the_next_check_takes_place_when_a_job_is_due(
     app: Flask, session: Session, due_in: float, pause: float
 ) -> None:
     with app.app_context():
@@ -102,7 +102,7 @@ def test_a_mailing_starts_within_hundredths_of_a_second(
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize(("late_by", "is_corrected"), [(-0.4, True), (0, False), (0.4, False), (1.5, True)])
-def test_a_job_that_would_come_too_early_is_corrected(
+def test_a_job_scheduled_too_early_or_too_late_is_corrected(
     app: Flask, session: Session, late_by: float, *, is_corrected: bool
 ) -> None:
     now = utcnow()

@@ -1,4 +1,4 @@
-"""Test that owners take turns: an owner with many or slow runs does not keep another one waiting."""
+"""Test that owners take turns: an owner with many or slow runs does not delay other owners."""
 
 from collections.abc import Callable
 
@@ -45,8 +45,8 @@ def test_owners_alternate_however_many_runs_they_have(app: Flask, session: Sessi
     assert sorted(owners) == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
-def test_an_owner_pays_for_slow_letters(app: Flask, session: Session) -> None:
-    """Ten seconds of rendering cost as much as ten turns of one second."""
+def test_slow_letters_are_charged_to_their_owner(app: Flask, session: Session) -> None:
+    """Ten seconds of rendering count as much as ten turns of one second."""
     with app.app_context():
         slow, quick = Turn(1, 1, 0), Turn(2, 2, 0)
         turns.add([slow, quick])
@@ -61,7 +61,7 @@ def test_an_owner_pays_for_slow_letters(app: Flask, session: Session) -> None:
     assert served.count(slow) == 2
 
 
-def test_an_owner_who_was_away_saves_up_no_turns(app: Flask, session: Session) -> None:
+def test_an_inactive_owner_does_not_accumulate_turns(app: Flask, session: Session) -> None:
     with app.app_context():
         turns.add([Turn(2, 9, 0)])
         for _ in range(20):
@@ -93,7 +93,9 @@ def start_all(app: Flask, mailing_ids: list[int]) -> None:
 def test_one_letter_is_sent_before_another_owners_many_mailings(
     app: Flask, session: Session, user: User, smtp: SmtpServer, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "MAX_SYSTEM_SECONDS", 1e9)  # all of them start before the first letter
+    monkeypatch.setattr(
+        worker, "MAX_SYSTEM_SECONDS", 1e9
+    )  # so that all mailings start before the first letter is sent
     create_clients(user, 4)
     other = UserFactory.create()
     client = ClientFactory.create(owner=other)
@@ -122,7 +124,7 @@ def test_only_some_runs_of_an_owner_are_sent_at_the_same_time(
         assert due.find_mailings(utcnow()) == [mailings[10].id]
         hints.hint_run(started[1] or 0)
 
-    work()  # each run that ends lets the next one start
+    work()  # when a run ends, the next one starts
 
     assert all(session.scalars(select(Run.id).where(Run.mailing_id == mailing.id)) for mailing in mailings)
     assert session.scalars(select(Run.state).where(Run.mailing_id == mailings[11].id)).all() == [

@@ -1,1 +1,1 @@
-"""The REST API for programs: keys, the machinery of requests, and a module for each resource."""
+"""The REST API for programs: keys, request processing, and a module for each resource."""

@@ -1,14 +1,15 @@
-"""Find the place of one of a segment's conditions in the JSON that a program sent."""
+"""Locate a condition of a segment in the JSON that a program sent."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def find_pointer(conditions: Any, number: object) -> str:
-    """Return the JSON pointer of a condition by its number, from 1 in reading order; empty if unknown."""
+    """Return the JSON pointer to a condition, numbered from 1 in reading order; empty if there is none."""
     if not isinstance(number, int):
         return ""
-    return next((path for found, path in enumerate(_list_leaves(conditions), 1) if found == number), "")
+    leaves = enumerate(_list_leaves(conditions), 1)
+    return next((path for position, path in leaves if position == number), "")
 
 
 def _list_leaves(node: Any, path: str = "") -> Iterator[str]:

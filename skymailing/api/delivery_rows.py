@@ -1,4 +1,4 @@
-"""Read deliveries and attempts for programs, which read millions: rows of plain columns, no objects."""
+"""Read deliveries and attempts as rows of plain columns, without objects: programs read millions of them."""
 
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,7 @@ ATTEMPT_ORDER: Order = [(Attempt.id, False)]
 
 
 def _plain(column: Column) -> Any:
-    """Return a column with an enum as text, which is what JSON needs."""
+    """Return an enum column as text, as JSON needs it."""
     return type_coerce(column, String).label(column.key)
 
 
@@ -40,8 +40,8 @@ def select_deliveries(run: Run, state: DeliveryState | None) -> Select[Any]:
         return statement.where(Delivery.run_id == run.id, Delivery.state == state)
     if run.mailing.is_transactional:  # its rows are among those of other runs
         return statement.where(Delivery.run_id == run.id)
-    # A run's rows are inserted together, so the primary key finds them in order between the first and the
-    # last. No index begins with the run and continues with the ID; the sum keeps others from being used.
+    # A run's rows are inserted together, so a scan of the primary key from the first to the last finds them
+    # in order. No index is on the run and then the ID; the sum prevents the use of other indexes on the run.
     first, last = find_bounds(run.id, run.uuid, run.planned)
     return statement.where(Delivery.run_id + 0 == run.id, Delivery.id.between(first, last))
 
@@ -64,9 +64,9 @@ BOUNDS = _select_bounds()  # composed once, since that takes longer than executi
 
 @lru_cache(maxsize=1_000)
 def find_bounds(run_id: int, _uuid: str, _planned: int) -> tuple[int, int]:
-    """Return the first and the last ID of a run's deliveries, from an index by state and ID.
+    """Return the first and the last ID of a run's deliveries, found in an index on state and ID.
 
-    Once they are planned, none are added, so later pages need not look again.
+    Once a run is planned, no deliveries are added to it, so the result can be cached.
     """
     first, last = db.session.execute(BOUNDS, {"run_id": run_id}).one()
     return (first, last) if first is not None else (1, 0)

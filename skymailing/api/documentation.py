@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the views do not say themselves, and the order in which to read it."""
+"""Complete the OpenAPI document: add what the views do not define, and put the operations in order."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ PROBLEM: dict[str, Any] = {
 
 
 def complete(document: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the document of the views with errors, keys and headers; `prefix` is dropped from tags."""
+    """Return the views' document with errors, keys and headers added, and `prefix` removed from tags."""
     components = document.setdefault("components", {})
     for name in UNUSED:
         components["schemas"].pop(name, None)

@@ -1,4 +1,4 @@
-"""The guides for programs: pages of `docs/`, without their chapters for engineers."""
+"""The guides for API users: pages of `docs/`, without their chapters for engineers."""
 
 import re
 from functools import cache
@@ -18,7 +18,7 @@ HEADING = re.compile(r"<h([23])>(.*?)</h\1>")
 
 @cache
 def read_guide(name: str, prefix: str) -> str | None:
-    """Return a guide as HTML, None if there is none; `prefix` is the path of all guides."""
+    """Return a guide as HTML, or None if it does not exist; `prefix` is the path of all guides."""
     if name not in GUIDES:
         return None
     first, *chapters = CHAPTER.split((DOCS / f"{name}.md").read_text())
@@ -36,7 +36,7 @@ def list_chapters(html: str) -> list[tuple[str, str]]:
 
 
 def _rewrite_link(link: re.Match[str], prefix: str) -> str:
-    """Link to another guide, and keep only the text of links to pages that are not among them."""
+    """Adapt links to other guides; replace links to other pages with their text."""
     text, page, place = link.groups()
     if page not in GUIDES:
         return text.removesuffix(".md")

@@ -1,8 +1,8 @@
 """Remember the responses to requests with an Idempotency-Key, so that a repeated request changes nothing.
 
-A request first claims its key in a transaction of its own, with a lease. Its response is stored in the
-transaction of its change, so after a crash either both exist, or a repeated request may take over once the
-lease has expired.
+A request first claims its key, with a lease, in a separate transaction. Its response is stored in the
+transaction that makes its change. So after a crash, either both exist, or a repeated request may take over
+once the lease has expired.
 """
 
 import hashlib
@@ -46,9 +46,9 @@ def check_key(key: str) -> None:
 
 
 def mark_test_key(key: str) -> str:
-    """Return what is stored for a request with a test API key, so that it never answers a live one.
+    """Return the key to store for a request with a test API key; it differs from every key of a live request.
 
-    A live request's key is stored as it is and has no tab. The digest makes this fit in the column.
+    The key of a live request is stored unchanged and contains no tab. The digest always fits in the column.
     """
     return "test\t" + hashlib.sha256(key.encode()).hexdigest()
 
@@ -60,9 +60,9 @@ def hash_request(method: str, path: str, body: bytes) -> str:
 
 
 def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | StoredResponse:
-    """Claim a key for this request, or return the response to the same request; the caller commits.
+    """Claim a key for this request, or return the stored response to the same request; the caller commits.
 
-    Raises ApiError if the key belongs to another request, or if the request is being processed.
+    Raises ApiError if the key belongs to a different request, or if the same request is being processed.
     """
     lease = now + LEASE
     values = {
@@ -80,7 +80,7 @@ def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | 
     row = db.session.scalar(select(IdempotentRequest).where(same).with_for_update())
     if row is None:  # deleted since the INSERT
         raise ApiError(409, "idempotency_running", {"Retry-After": "1"})
-    # Nothing has changed if the first request ended without a response; then any request may follow.
+    # A request that ended without a response changed nothing, so a different one may use its key.
     is_abandoned = row.status is None and (row.lease_until is None or row.lease_until <= now)
     if is_abandoned or row.created_at <= now - LIFETIME:
         row.request_hash, row.created_at = request_hash, now
@@ -116,7 +116,7 @@ def store(claimed: Claim, stored: StoredResponse) -> None:
 
 
 def release(claimed: Claim) -> None:
-    """Forget a request whose response is not stored, so that it can be repeated at once."""
+    """Delete a claim without a stored response, so that the request can be repeated immediately."""
     is_ours = (IdempotentRequest.id == claimed.row_id) & (
         IdempotentRequest.lease_until == claimed.lease_until
     )
@@ -124,7 +124,7 @@ def release(claimed: Claim) -> None:
 
 
 def delete_expired(now: datetime) -> None:
-    """Delete a batch of responses that are no longer repeated."""
+    """Delete a batch of responses that have expired."""
     expired = select(IdempotentRequest.id).where(IdempotentRequest.created_at <= now - LIFETIME).limit(BATCH)
     # On SQLite even a DELETE that finds nothing takes the write lock, so check first.
     if ids := db.session.scalars(expired).all():

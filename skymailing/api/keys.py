@@ -1,4 +1,4 @@
-"""Make, find and revoke API keys."""
+"""Create, find and revoke API keys."""
 
 import hashlib
 import re
@@ -22,11 +22,11 @@ from skymailing.quotas.checks import count_up_to
 ALPHABET = string.ascii_letters + string.digits
 RANDOM_LENGTH = 27  # characters, 160 bits
 KEY = re.compile(rf"sky_(?:live|test)_[A-Za-z0-9]{{{RANDOM_LENGTH}}}")
-SHOWN = 13  # characters of a key by which its owner recognizes it
+SHOWN = 13  # characters of a key that pages show, so that its owner recognizes it
 NAME_MAX_LENGTH = 100
-MAX_KEYS = 50  # of an owner that work
+MAX_KEYS = 50  # valid ones per owner
 SEEN_LIFETIME = timedelta(days=400)
-KEPT = timedelta(days=90)  # after a key was revoked or has expired
+KEPT = timedelta(days=90)  # after a key has been revoked or has expired
 
 
 class TooManyKeys(UserError):
@@ -73,9 +73,9 @@ _KEY = (
 
 
 def find_key(secret: str, now: datetime) -> ApiKey | None:
-    """Return the key with its owner if both may use the API now.
+    """Return the key with its owner, or None if either may not use the API now.
 
-    The index looks up the digest, so the time reveals nothing about the keys that exist.
+    The index contains digests, so the time that a lookup takes reveals nothing about existing keys.
     """
     if not KEY.fullmatch(secret):
         return None
@@ -86,13 +86,13 @@ def find_key(secret: str, now: datetime) -> ApiKey | None:
 
 
 def list_keys(owner_id: int) -> Sequence[ApiKey]:
-    """Return the owner's keys, also those that no longer work, newest first."""
+    """Return the owner's keys, including those that are no longer valid, newest first."""
     statement = select(ApiKey).where(ApiKey.owner_id == owner_id)
     return db.session.scalars(statement.order_by(ApiKey.id.desc())).all()
 
 
 def revoke_key(key: ApiKey, now: datetime, actor: Actor) -> None:
-    """Make a key useless; does nothing if it is already."""
+    """Revoke a key; does nothing if it is already invalid."""
     if key.revoked_at is None:
         key.revoked_at = now
         audit.record(AuditAction.API_KEY_REVOKED, actor, key)
@@ -104,7 +104,7 @@ def note_use(key_id: int, now: datetime) -> None:
 
 
 def last_use_times(keys: Sequence[ApiKey]) -> dict[int, datetime]:
-    """Return when each key was last used, by ID, without keys of which Redis knows no use."""
+    """Return the time of each key's last use, by ID; keys without a time in Redis are omitted."""
     times = shared_cache().get_many(*(_seen_key(key.id) for key in keys)) if keys else []
     used = zip(keys, times, strict=True)
     return {key.id: datetime.fromtimestamp(time, UTC) for key, time in used if time}
@@ -115,7 +115,7 @@ def _seen_key(key_id: int) -> str:
 
 
 def delete_old(now: datetime) -> None:
-    """Delete keys that have not worked for a long time."""
+    """Delete keys that have been invalid for a long time."""
     cutoff = now - KEPT
     is_old = or_(ApiKey.revoked_at < cutoff, ApiKey.expires_at < cutoff)
     # On SQLite even a DELETE that finds nothing takes the write lock, so check first.

@@ -1,4 +1,4 @@
-"""Lists in pages: a cursor after the last row, and no totals, which would take longer than the page."""
+"""Paginate lists with a cursor, without totals, which would take longer to count than to read a page."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,9 @@ class Listing:
 
 
 def list_after(statement: Select[Any], order: Order, after: str | None, limit: int) -> Listing:
-    """Return the rows after a cursor; raises ApiError for one that this list did not give.
+    """Return the rows after a cursor; raises ApiError for an invalid cursor.
 
-    Unlike a page for people, an invalid cursor is an error: a program would read the first page forever.
+    Pages for people show the first rows instead, but a program would then read the first page forever.
     """
     position = read_cursor(after, order) if after else None
     if after and (position is None or position.is_backward):

@@ -1,4 +1,4 @@
-"""What a request's error means for programs: its status, and the fields that it is about."""
+"""Describe errors for programs: the status, and the fields that are at fault."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from skymailing.web.error_texts import explain
 
 UNPROCESSABLE = 422
 CONFLICT = 409
-# Errors about the state of something rather than about the values in the request.
+# Errors about the current state of an object rather than about the values in the request.
 CONFLICTS = {
     *("mailing_transition_not_allowed", "mailing_not_startable", "mailing_not_paused"),
     *("mailing_window_over", "mailing_cancelled", "mailing_disabled", "mailing_has_runs"),
@@ -31,7 +31,7 @@ MISSING = {
     *("topic_deleted", "mailing_variant_unknown", "webhook_deleted", "sequence_deleted"),
     "sequence_step_removed",
 }
-# The field that an error of a service is about.
+# The field at fault, by the code of a service's error.
 POINTERS = {
     "client_duplicate": "/email",
     "client_name_too_long": "/full_name",
@@ -64,9 +64,9 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one value: a JSON pointer into the body (RFC 6901), a code, and a text.
+    """An error in one value: a JSON pointer into the body (RFC 6901), a code, and a text.
 
-    For a query parameter, its name instead of the pointer.
+    A query parameter has its name instead of the pointer.
     """
 
     pointer: str
@@ -100,11 +100,11 @@ class Problem:
         }
 
 
-OWN_ERRORS = "api_"  # what the names of their texts begin with
+OWN_ERRORS = "api_"  # the prefix of the names of their texts
 
 
 class ApiError(UserError):
-    """A request that the API itself refuses, not a service; the text is that of `api_<code>`."""
+    """A request that the API itself refuses, not a service; the name of its text is `api_<code>`."""
 
     def __init__(
         self, status: int, code: str, headers: Mapping[str, str] | None = None, **values: object
@@ -126,7 +126,7 @@ class InvalidFields(UserError):
 
 
 class InvalidField(UserError):
-    """A service's error about one value in the body, or about a parameter of the query."""
+    """A service's error about one value in the body, or about a query parameter."""
 
     def __init__(self, pointer: str, error: UserError, parameter: str = "") -> None:
         super().__init__(error.code, **error.values)
@@ -144,8 +144,8 @@ def describe(error: UserError | IllegalTransition) -> Problem:
         return Problem(UNPROCESSABLE, error.public_code, text, error.errors)
     if isinstance(error, InvalidMailing):
         errors = [
-            FieldError(point_to_value(name, one), one.code, explain(one))
-            for name, one in error.errors.items()
+            FieldError(point_to_value(name, field_error), field_error.code, explain(field_error))
+            for name, field_error in error.errors.items()
         ]
         return Problem(UNPROCESSABLE, error.code, text, errors)
     return Problem(status_of(error), error.code, text, list(fields_of(error)))
@@ -158,7 +158,7 @@ def status_of(error: UserError) -> int:
 
 
 def fields_of(error: UserError) -> list[FieldError]:
-    """Return the field that a service's error is about, if it is about one."""
+    """Return the field at fault in a service's error, if there is one."""
     if isinstance(error, InvalidField):
         return [FieldError(error.pointer, error.code, explain(error), error.parameter)]
     pointer = POINTERS.get(error.code, "")
@@ -168,7 +168,7 @@ def fields_of(error: UserError) -> list[FieldError]:
 
 
 def point_to_value(name: str, error: UserError) -> str:
-    """Return the pointer of a field of MailingValues; a variant's is named like subject_b."""
+    """Return the pointer to a field of MailingValues; fields of variants have names such as subject_b."""
     found = OF_VARIANT.fullmatch(name)
     if not found:
         return f"/{name}/{error.position}" if isinstance(error, UnknownPart) else f"/{name}"

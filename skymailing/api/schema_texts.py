@@ -1,4 +1,4 @@
-"""The texts of the errors that schemas find, in the reader's language instead of marshmallow's English."""
+"""Translatable texts for the errors of schemas, in place of marshmallow's English ones."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ CODES: dict[str, Any] = {
     "unknown_field": _l("There is no such field."),
     "null": _l("This field cannot be null."),
 }
-# marshmallow's messages: those that have a code of their own, and the others.
+# marshmallow's messages that have their own code; TEXTS contains the others.
 MESSAGES = {
     "Missing data for required field.": "required",
     "Unknown field.": "unknown_field",

@@ -1,4 +1,4 @@
-"""The scopes of API keys: what a key may do. The form, the documentation and the tests read this table."""
+"""The scopes of API keys: what a key may do. The form, the documentation and the tests use this table."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -51,11 +51,11 @@ def name_scope(scope: Scope) -> Any:
 
 
 def clean_scopes(chosen: Collection[str]) -> list[str]:
-    """Return the chosen scopes in the order of the table; empty if all or none are chosen."""
+    """Return the chosen scopes in the order of the table; an empty list if all or none are chosen."""
     scopes = [scope.value for scope in Scope if scope in chosen]
     return [] if len(scopes) == len(Scope) else scopes
 
 
 def allows(scopes: Collection[str], scope: Scope) -> bool:
-    """Return whether a key with these scopes, where none means all, may do this."""
+    """Return whether a key with these scopes has `scope`; a key without scopes has all of them."""
     return not scopes or scope in scopes

@@ -1,4 +1,4 @@
-"""Read JSON strictly: what another parser could read differently is refused (RFC 8259, section 4)."""
+"""Read JSON strictly: refuse text that other parsers could read differently (RFC 8259, section 4)."""
 
 import json
 import math
@@ -8,16 +8,16 @@ from typing import Any
 from skymailing.api.problems import ApiError
 
 MAX_DEPTH = 64
-# Matches at every quote, also of a string without an end, so that each byte is read once.
+# Matches at every quote, even that of an unterminated string, so that each byte is read only once.
 STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 OPENING = b"[{"
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-# A lone surrogate or NUL, which no database stores; found only where it can be escaped.
+# A lone surrogate or NUL, which databases cannot store. Both can occur only as escapes.
 ESCAPES = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 
 
 class _Refused(ValueError):
-    """A part of the text that Python would accept."""
+    """JSON that Python would accept, but that we refuse."""
 
 
 def read_json(data: bytes) -> Any:
@@ -63,7 +63,7 @@ def _refuse_constant(_name: str) -> Any:
 
 
 def _read_float(text: str) -> float:
-    """Return a number; one such as 1e400 would become infinity."""
+    """Return a number; refuse one such as 1e400, which would become infinity."""
     number = float(text)
     if math.isinf(number):
         raise _Refused("json_constant")

@@ -1,4 +1,4 @@
-"""Render a letter again for its recipient, from what its run has sent."""
+"""Render a letter again for its recipient, from the stored content of its run."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class LetterGone(UserError):
 
 
 class LetterHidden(UserError):
-    """The link is not ours, or a manager has disabled the letter's mailing or blocked its owner."""
+    """The link is invalid, or a manager has disabled the letter's mailing or blocked its owner."""
 
     def __init__(self) -> None:
         super().__init__("letter_hidden")
@@ -58,9 +58,9 @@ class SentLetter:
 
 
 def find_letter(connection: Connection, token: str) -> SentLetter:
-    """Return the letter that a token opens; raises LetterHidden and LetterGone.
+    """Return the letter to which a token belongs; raises LetterHidden and LetterGone.
 
-    The recipient has the client's current values.
+    Its recipient has the client's current values.
     """
     name = read_letter_token(token, letter_link_key())
     if name is None:
@@ -130,7 +130,7 @@ def render_letter(letter: SentLetter) -> Rendered:
 
 
 class CompiledRuns:
-    """The compiled content of the runs whose letters were opened last: parsing takes most of the time."""
+    """A cache of the compiled content of the runs whose letters were opened last: parsing takes longest."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[tuple[UUID, int], tuple[ValueFormats, CompiledContent]] = OrderedDict()

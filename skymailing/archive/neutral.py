@@ -1,8 +1,8 @@
-"""Render a letter for the public: without a recipient, and without content that belongs to one.
+"""Render a letter for the public: without a recipient and without any recipient's data.
 
 Placeholders for the client's data, and links that belong to one letter, print a marker. In Liquid, a marker
 is false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
-the markers with the words around them.
+the markers together with the adjacent words.
 """
 
 import re
@@ -38,7 +38,7 @@ class Marker(str):
 
 
 class Anyone(Mapping[str, object]):
-    """The values of a client that does not exist: it has every field, and all are empty."""
+    """The values of an imaginary client who has every field, with all fields empty."""
 
     def __getitem__(self, name: str) -> object:
         return Marker(ADDRESS if name == "email" else VALUE)
@@ -76,7 +76,7 @@ def render_neutral(
     try:
         rendered = parts.render({**fixed, **markers, **links})
     except TemplateError:
-        # A filter cannot handle a marker: print nothing, as for a client without data.
+        # A filter cannot handle a marker, so print nothing, as for a client without data.
         rendered = parts.render({**fixed, **links, "name": None, "email": None, "client": {}})
     tidied = Rendered(tidy_text(rendered.subject), tidy_text(rendered.text), tidy_html(rendered.html))
     title = mime.clean_line(tidied.subject) or sender_name
@@ -86,7 +86,7 @@ def render_neutral(
 
 
 def summarize(text: str, headings: set[str]) -> str:
-    """Return the beginning of a letter's text, without lines above it that are one of the headings."""
+    """Return the beginning of a letter's text, skipping lines at its top that repeat one of the headings."""
     known = {heading.casefold() for heading in headings}
 
     def is_above(line: str) -> bool:

@@ -7,7 +7,7 @@ from skymailing.delivery.rendering.html_pieces import PIECE
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.letter import Rendered
 
-# The start of a link in a plain-text letter, up to a sign that ends a sentence.
+# A link in a plain-text letter, without punctuation that ends the sentence.
 LINK = re.compile(r"""https?://[^\s<>"']{0,2000}[^\s<>"'.,:;!?)\]}»”]""")
 DOCTYPE = re.compile(r"\s*<!doctype[^<>]*>", re.IGNORECASE)
 TEXT_PAGE = """\
@@ -49,9 +49,9 @@ def lay_out_text(text: str, language: str) -> str:
 
 
 def complete_page(html: str, head: str, top: str = "") -> str:
-    """Insert HTML into a letter's page: `head` into its head, `top` above everything that it shows.
+    """Insert HTML into a letter's page: `head` at the start of its head, `top` at the start of its body.
 
-    Browsers use the first of several titles, so `head` comes first.
+    If a page has several titles, browsers use the first, so `head` must precede the letter's own.
     """
     doctype = DOCTYPE.match(html)
     in_head = in_body = doctype.end() if doctype else 0

@@ -69,7 +69,7 @@ def find_obstacle(run: Run) -> ArchiveError | None:
 def read_source(run: Run) -> Source:
     """Return the data for rendering the run's letter; raises ArchiveError if it cannot be published.
 
-    Of a test, that is the winner, or variant A if the mailing ended before the decision.
+    For an A/B test, this is the winner, or variant A if the mailing ended before the decision.
     """
     if obstacle := find_obstacle(run):
         raise obstacle
@@ -123,7 +123,7 @@ def unpublish(entry: ArchiveEntry) -> None:
 
 
 def move_archive(archive: Archive, slug: str) -> None:
-    """Change an archive's address; the old one stops working. Raises ArchiveError."""
+    """Change the archive's address; the old address stops working. Raises ArchiveError."""
     _check_format(slug)
     try:
         with db.session.begin_nested():

@@ -1,4 +1,4 @@
-"""Remove the markers of missing values and links from a published letter, with the words around them."""
+"""Remove the markers of missing values and links from a published letter, with the adjacent words."""
 
 import re
 from urllib.parse import quote
@@ -8,7 +8,7 @@ from skymailing.delivery.rendering.html_pieces import PIECE, read_attributes
 # Characters that no text contains (Unicode's noncharacters). They mark a client's value, an address, a link
 # to the recipient's own pages, and the place of removed content.
 VALUE, ADDRESS, LINK, GONE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-# The markers as the template's filters may have written them.
+# The markers in the forms into which the template's filters may have encoded them.
 SPELLINGS = re.compile("|".join(f"{quote(marker)}" for marker in (VALUE, ADDRESS, LINK)), re.IGNORECASE)
 MARKERS = re.compile(f"[{VALUE}{ADDRESS}{LINK}{GONE}]")
 SENTENCE_ENDS = re.compile(r"(?<=[.!?…])(?=\s)|(?=\n)|(?<=\n)")
@@ -41,7 +41,7 @@ def tidy_html(html: str) -> str:
 
 
 def _unify(text: str) -> str:
-    """Return the text with every marker in its plain spelling."""
+    """Return the text with every marker in its unencoded form."""
     return SPELLINGS.sub(lambda match: bytes.fromhex(match[0].replace("%", "")).decode(), text)
 
 
@@ -76,7 +76,7 @@ def _is_marked_link(name: str, attributes: str) -> bool:
 
 
 def _tidy_words(text: str) -> str:
-    """Return the words between two tags without sentences about an address or a link, and without values."""
+    """Return the words between two tags without value markers, and without sentences with other markers."""
     if not MARKERS.search(text):
         return text
     # A sentence about the recipient's address or links, such as "Sent to anna@example.com by Shop."

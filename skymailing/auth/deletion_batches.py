@@ -127,7 +127,7 @@ def _delete_purchases(connection: Connection, user_id: int) -> int:
 
 
 def _delete_sequences(connection: Connection, user_id: int) -> int:
-    """Delete sequences with the places of clients; their steps refer to the mailings."""
+    """Delete sequences with their enrolments and with their steps, which refer to mailings."""
     sequence_id = connection.scalar(select(Sequence.id).where(Sequence.owner_id == user_id).limit(1))
     if sequence_id is None:
         return 0

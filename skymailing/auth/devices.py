@@ -110,7 +110,7 @@ def list_sessions(user: User, now: datetime) -> Sequence[UserSession]:
 
 
 def find_last_uses(sessions: Sequence[UserSession]) -> dict[int, datetime]:
-    """Return when each session was last used, by ID; if Redis has no later time, when the user signed in."""
+    """Return the time of each session's last use, by ID; without one in Redis, the time of its sign-in."""
     times = (
         shared_cache().get_many(*(make_last_seen_key(session.id) for session in sessions)) if sessions else []
     )
@@ -151,10 +151,10 @@ def remember_device(user: User, device_key: str, device: str, address: str, now:
 
 def forget_other_devices(user: User, device_key: str | None) -> None:
     """Forget the account's known devices, except the one with this key."""
-    others = delete(KnownDevice).where(KnownDevice.user_id == user.id)
+    deletion = delete(KnownDevice).where(KnownDevice.user_id == user.id)
     if device_key is not None:
-        others = others.where(KnownDevice.key_hash != _hash(device_key))
-    db.session.execute(others)
+        deletion = deletion.where(KnownDevice.key_hash != _hash(device_key))
+    db.session.execute(deletion)
 
 
 def _hash(device_key: str) -> str:

@@ -1,8 +1,8 @@
 """Connect accounts with people's accounts at the OpenID Connect provider.
 
-The provider's permanent ID identifies a person, never the address: addresses change hands, and not every
-provider checks them. An existing account is connected only by its signed-in owner, after the password and a
-code.
+A person is identified by the provider's permanent ID, never by the address: addresses change hands, and not
+every provider verifies them. Only its signed-in owner can connect an existing account, after confirming the
+password and a code.
 """
 
 import secrets
@@ -28,7 +28,7 @@ MAX_EMAIL = 254
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What the provider says about a person."""
+    """The provider's claims about a person."""
 
     issuer: str
     subject: str
@@ -48,7 +48,7 @@ def list_identities(user: User) -> Sequence[UserIdentity]:
 
 
 def find_user(claims: Claims, now: datetime) -> User | None:
-    """Return the user with whom the person's account is connected, and note its use."""
+    """Return the user whose account is connected with the person's, and record the sign-in."""
     found = select(UserIdentity).where(
         UserIdentity.issuer == claims.issuer, UserIdentity.subject == claims.subject
     )
@@ -78,9 +78,9 @@ def disconnect(user: User, identity_id: int) -> bool:
 
 
 def register(claims: Claims, locale: str, password_hash: str, now: datetime) -> User:
-    """Create an account for the person; `password_hash` is that of a random password.
+    """Create an account for the person; `password_hash` is the hash of a random password.
 
-    Raises IdentityError if the provider has not checked the address, or if there is an account with it.
+    Raises IdentityError if the provider has not verified the address, or if an account with it exists.
     """
     try:
         email = address_key(parse_address(claims.email))

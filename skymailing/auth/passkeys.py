@@ -32,12 +32,12 @@ CHALLENGE_LIFETIME = timedelta(minutes=5)
 
 
 class PasskeyError(UserError):
-    """A passkey cannot be added, or does not sign in."""
+    """A passkey cannot be added or used to sign in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """This site, as browsers bind passkeys to it."""
+    """This site, in the form to which browsers bind passkeys."""
 
     id: str  # the host name
     origin: str
@@ -52,9 +52,9 @@ def find_party() -> Party | None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        # As browsers write an origin: in lower case, and without the usual port.
-        is_usual = url.port in (None, {"https": 443, "http": 80}[url.scheme])
-        return Party(host, f"{url.scheme}://{host}" if is_usual else f"{url.scheme}://{host}:{url.port}")
+        # As browsers write an origin: in lower case, and without the default port.
+        is_default = url.port in (None, {"https": 443, "http": 80}[url.scheme])
+        return Party(host, f"{url.scheme}://{host}" if is_default else f"{url.scheme}://{host}:{url.port}")
     return None
 
 
@@ -177,7 +177,7 @@ def verify_sign_in(
 
 
 def _use(passkey: Passkey, sign_count: int, challenged_at: datetime, now: datetime) -> None:
-    """Use up the challenge and older ones. Raises PasskeyError if it has already been used."""
+    """Mark the challenge and all older ones as used. Raises PasskeyError if it has already been used."""
     # Compare in the database, so that one of two simultaneous uses of an answer is refused.
     is_unused = or_(Passkey.challenged_at.is_(None), Passkey.challenged_at < challenged_at)
     used = db.session.scalar(
@@ -192,12 +192,12 @@ def _use(passkey: Passkey, sign_count: int, challenged_at: datetime, now: dateti
 
 @contextmanager
 def _refusing_odd_answers() -> Iterator[None]:
-    """Raise PasskeyError for an answer that is wrong, or that the library cannot read."""
+    """Raise PasskeyError for an answer that is wrong or that the library cannot read."""
     try:
         yield
     except PasskeyError:
         raise
-    except Exception as error:  # the library raises errors of many kinds for unusual answers
+    except Exception as error:  # the library raises many types of errors for malformed answers
         raise PasskeyError("passkey_refused") from error
 
 

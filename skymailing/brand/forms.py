@@ -53,7 +53,7 @@ def check_color(field: Field) -> None:
 
 
 def page_links(_form: FlaskForm, field: Field) -> None:
-    """Accept URLs of pages, separated by spaces or lines; the https:// may be missing."""
+    """Accept URLs of pages, separated by spaces or line breaks; the https:// may be missing."""
     links = [complete_url(link) or "" for link in (field.data or "").split()]
     if len(links) > MAX_LINKS:
         raise ValidationError(_("Enter up to %(limit)s links.", limit=MAX_LINKS))

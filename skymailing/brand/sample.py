@@ -1,4 +1,4 @@
-"""Write a small letter that shows what a brand looks like."""
+"""Compose a short sample letter that shows a brand."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ COLORS = {
 
 
 def write_sample(typed: Mapping[str, str], saved: OwnerBrand, language: str) -> str:
-    """Return a letter in the saved brand with the typed values; unusable ones count as empty."""
+    """Return a letter in the saved brand, changed by the typed values; invalid values count as empty."""
     colors: dict[str, Any] = {name: _read_color(typed.get(field, "")) for field, name in COLORS.items()}
     brand = replace(saved, **colors)
     font = typed.get("font", "")

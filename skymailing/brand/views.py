@@ -70,7 +70,7 @@ def _save(form: BrandForm) -> bool:
 @bp.get("/preview")
 @login_required
 def preview() -> ResponseReturnValue:
-    """Return a small letter with the typed colours, font and address, for the frame on the page."""
+    """Return a sample letter with the typed colours, font and address, for the frame on the page."""
     saved = find_owner_brand(db.session, current_user)
     return seal_frame(
         Response(write_sample(request.args, saved, get_locale().language), mimetype="text/html")
@@ -97,7 +97,7 @@ def logo(name: str) -> ResponseReturnValue:
 
 @bp.get("/colors/<digits>.css")
 def colors(digits: str) -> ResponseReturnValue:
-    """Return the stylesheet for a colour, since the page's policy forbids styles in the page itself."""
+    """Return the stylesheet for a colour; the Content-Security-Policy forbids styles in the page itself."""
     try:
         color = parse_color(f"#{digits}")
     except ValueError:

@@ -1,11 +1,11 @@
-"""Provide Flask-Caching's backend, one Redis for all processes; without it, pages work but are slower.
+"""Flask-Caching's backend: one Redis for all processes. While Redis is down, pages are slower but work.
 
-Values are JSON, never pickle, so that write access to Redis does not allow running code.
+Values are JSON, never pickle, so that write access to Redis does not make it possible to run code.
 
 A cached value may depend on versions: random strings in Redis, one per subject such as "articles".
 Invalidating a subject replaces its version. A process reads the versions before it computes a value
-and labels the value with them. So a value computed from old data is never mistaken for a new one,
-even if its process is slow.
+and labels the value with them. So a value computed from old data is never taken for a current one, even if
+its process is slow.
 """
 
 import json
@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 PREFIX = "skymailing:cache:"
 RETRY_AFTER = 2.0  # seconds without a request to Redis after a failure
-# For how long a process uses a page's label without reading it again. Busy processes thus read it once for
-# several requests. An edit waits for as long, so this delays each edit.
+# How long a process uses a page's label before reading it again, so that a busy process reads it once for
+# several requests. Each edit waits for this time.
 LEASE_SECONDS = 0.002
 
 
@@ -98,7 +98,7 @@ class SharedCache(BaseCache):
         return result
 
     def push(self, key: str, value: str) -> int | None:
-        """Append a value to a list; return the list's length, or None without Redis."""
+        """Append a value to a list; return the list's length, or None while Redis is down."""
         return self.run(lambda _redis: cast("int", self._connection.execute("RPUSH", key, value)))
 
     def _list_version_keys(self) -> list[str]:
@@ -109,7 +109,7 @@ class SharedCache(BaseCache):
     def read(self, subjects: Sequence[str], *keys: str) -> tuple[str | None, list[bytes | None]]:
         """Return the current label of the subjects and the keys' raw values, in one round trip.
 
-        Without Redis the label is None, and nothing may be cached.
+        While Redis is down, the label is None, and nothing may be cached.
         """
         names = [*map(_make_version_key, subjects), *(PREFIX + key for key in keys)]
         found = self.run(lambda _redis: self._connection.execute("MGET", *names))
@@ -136,14 +136,14 @@ class SharedCache(BaseCache):
         return b".".join(cast("list[bytes]", versions)).decode()
 
     def label(self, *subjects: str) -> str | None:
-        """Return the current label of the subjects; None without Redis."""
+        """Return the current label of the subjects; None while Redis is down."""
         return self.read(subjects)[0]
 
     def lease_label(self, subjects: tuple[str, ...]) -> str | None:
-        """Return the label of the subjects, current or read within LEASE_SECONDS; None without Redis.
+        """Return a label of the subjects that is at most LEASE_SECONDS old; None while Redis is down.
 
-        `invalidate` returns after all leases from before it have ended, so requests that follow an edit get
-        the new label, in every process.
+        `invalidate` returns only after all earlier leases have ended, so requests that follow an edit get the
+        new label in every process.
         """
         started = time.monotonic()
         label, read_at = self._leases.get(subjects, ("", -math.inf))
@@ -155,7 +155,7 @@ class SharedCache(BaseCache):
         return current
 
     def invalidate(self, subjects: Collection[str]) -> None:
-        """Keep all processes from serving anything cached so far that depends on these subjects."""
+        """Prevent all processes from serving values cached so far that depend on these subjects."""
         versions = [
             text for subject in subjects for text in (_make_version_key(subject), secrets.token_hex(8))
         ]

@@ -1,8 +1,8 @@
-"""Write what was counted in Redis to the database in batches, each exactly once.
+"""Write counts from Redis to the database in batches, each exactly once.
 
-Such a batch is called a fold. Its key is renamed first, so that new counts go to a new key. Then the batch
+Such a batch is called a fold. First, its key is renamed, so that new counts go to a new key. Then the batch
 and its name are written to the database in one transaction, and the renamed key is deleted. If the process
-dies in between, the next sweep finds the renamed key, and the stored name shows whether the batch was
+dies before that, the next sweep finds the renamed key, and the stored name shows whether the batch was
 written.
 """
 

@@ -40,9 +40,9 @@ SUBJECTS_OF = {
     "mailings": {MAILINGS},
     "suppressions": {SUPPRESSIONS},
 }
-# Other subjects that an UPDATE changes, by table and column: pages show users' names, and neither count a
-# blocked user's mailings as active nor show the letters of a user or a mailing that a manager has stopped.
-# The forms of users who are deleting their account are closed.
+# Other subjects that an UPDATE changes, by table and column. Pages show users' names. They do not count a
+# blocked user's mailings as active, and hide the letters of blocked users and disabled mailings. The forms of
+# users who are deleting their account are closed.
 ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
     "users": [
         (assigns("name"), {ARTICLES, ARCHIVES, FORMS}),
@@ -51,7 +51,7 @@ ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
     ],
     "mailings": [(assigns("disabled_at"), {ARCHIVES})],
 }
-# Deleting a user deletes everything they own, and deleting a mailing its published letters.
+# Deleting a user deletes everything they own; deleting a mailing deletes its published letters.
 ALSO_DELETED = {"users": set().union(*SUBJECTS_OF.values()), "mailings": {ARCHIVES}}
 TABLES = "|".join({*SUBJECTS_OF, *ALSO_CHANGED, *ALSO_DELETED})
 WRITES = re.compile(rf'\s*(INSERT INTO|UPDATE|DELETE FROM) "?({TABLES})\b', re.IGNORECASE)
@@ -101,12 +101,12 @@ def watch(engine: Engine, backend: SharedCache) -> None:
 
     @event.listens_for(engine, "checkin")
     def invalidate(_connection: Any, record: Any) -> None:
-        # A connection is returned to the pool after its transaction. After a rollback this is harmless.
+        # A connection returns to the pool after its transaction. After a rollback, invalidating is harmless.
         backend.invalidate(record.info.pop("changed", ()))
 
 
 def invalidate_missed_edits() -> None:
-    """Invalidate articles if they have changed since the last call: edits may be committed without Redis."""
+    """Invalidate articles if they have changed since the last call: Redis may have been down at a commit."""
     with Session(reading_engine()) as session:
         count, latest = session.execute(select(func.count(), func.max(Article.updated_at))).one()
     seen = [count, latest.isoformat() if latest else None]

@@ -1,13 +1,13 @@
-"""Serve whole public pages to visitors from the cache until something in them changes.
+"""Serve whole public pages to visitors from the cache until their data changes.
 
 This covers GET and HEAD requests without a session, for pages that a feature registers with
 `register_pages`. The key consists of language, variant, path and the query arguments that the page
 knows. The label contains the versions of the data that the page shows (see `backend`). All response
 headers are cached with the page.
 
-A cached response never enters Flask, which makes it as fast as a route that does nothing. Each
-process also keeps recently served pages in memory. Requests still check their versions in
-Redis, so this second copy saves time and never shows old data.
+A request for a cached page never reaches Flask, so it takes no longer than a route that does nothing. Each
+process also keeps recently served pages in memory. Every request still checks their versions in Redis, so
+these copies save time and never show old data.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ from skymailing.web.i18n import LANGUAGE_COOKIE, find_best_language
 KEY_PREFIX = "page:2"  # increase when the format of CachedPage changes, because hosts are upgraded one by one
 EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
 LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a page that was not cached
-FAST_LEVEL = 1  # for compressing a body that differs in each response
+FAST_LEVEL = 1  # of compression, for bodies that differ in each response
 LOCAL_PAGES = 256  # kept in memory by each process
 # Bytes. Larger pages, such as letters with images in their text, are rendered each time.
 LARGEST_PAGE = 200_000
@@ -94,7 +94,7 @@ class CachedPage:
 
 
 def configure(app: Flask) -> None:
-    """Put the cache in front of the app. Call this first: `finish_page` must run last to see all headers."""
+    """Put the cache in front of the app. Call this first, so that `finish_page` runs last."""
     kinds = app.extensions[EXTENSION] = PageKinds()
     app.wsgi_app = PageCache(app, app.wsgi_app, kinds)  # type: ignore[method-assign]  # Flask's way
     app.after_request(finish_page)
@@ -171,8 +171,8 @@ class PageCache:
         if page.label != lookup.label:
             return None
         if page.expires <= now:
-            # The data is unchanged. This request renders the page again. Until then, other requests get
-            # the old page, but not past its next change; otherwise all of them would render it at once.
+            # The data is unchanged. While this request renders the page again, other requests get the old
+            # page, but not after its next change. Otherwise, all of them would render it at the same time.
             self.local[lookup.key] = replace(page, expires=min(now + RENDER_SECONDS, page.next_change))
         return page
 
@@ -250,7 +250,7 @@ def _store(response: Response, lookup: Lookup, values: list[int] | None) -> None
     response.set_etag(etag, weak=True)  # weak: the number of views may differ
     if lookup.label is None or not lookup.may_store or len(body) > LARGEST_PAGE:
         return
-    # Counted from the request: an article published during rendering may be missing from the page.
+    # Computed from the time of the request: an article published during rendering may be missing.
     change = lookup.kind.next_change(lookup.requested_at)
     next_change = math.inf if change is None else change.timestamp()
     now = utcnow().timestamp()

@@ -17,7 +17,7 @@ class PageKind:
     next_change: Callable[[datetime], datetime | None]  # the next time the page changes without any write
     arguments: tuple[str, ...] = ()  # query arguments that select a page
     variants: int = 1  # number of variants; each response shows a random one
-    # Put changing values into the rendered body: (app, body, `g.page_values`, language, is_get) -> body.
+    # Inserts changing values into the rendered body: (app, body, `g.page_values`, language, is_get) -> body.
     fill: Callable[[Flask, bytes, list[int], str, bool], bytes] | None = None
 
 

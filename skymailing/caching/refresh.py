@@ -21,7 +21,7 @@ WSGIApp = Callable[..., Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A response of the app, complete and not sent yet."""
+    """A complete response of the app that has not been sent yet."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -29,7 +29,7 @@ class Rendered:
 
 
 class Refresher:
-    """Renders pages in separate threads, so that a request can stop waiting for one."""
+    """Renders pages in separate threads, so that a request can stop waiting for its page."""
 
     def __init__(self) -> None:
         self._retry_at = 0.0  # on the monotonic clock; 0 while pages are rendered in time
@@ -37,8 +37,8 @@ class Refresher:
     def render(self, wsgi_app: WSGIApp, environ: Environment) -> Rendered | None:
         """Return the app's response to a GET or HEAD request; None if that takes too long.
 
-        After that, only one request in RETRY_AFTER seconds is tried. A response that arrives too late has
-        still been stored in the cache.
+        After that, only one request per RETRY_AFTER seconds is tried. A response that is late is still stored
+        in the cache.
         """
         was_late = bool(self._retry_at)
         if was_late:

@@ -1,1 +1,1 @@
-"""Checks, before a mailing starts, what decides whether its letters arrive in the inbox."""
+"""Check, before a mailing starts, whether its letters are likely to reach the inbox."""

@@ -1,12 +1,13 @@
-"""Check who gets the letters: more clients than usual, clients who forgot the sender, and quiet ones."""
+"""Check a mailing's audience: its size, and how many clients have forgotten the sender or are quiet."""
 
 from dataclasses import dataclass
 
 from skymailing.checkup.results import PASSED, Result, advise, warn
 
-FIRST_LETTERS = 5_000  # in a first mailing; fewer need no caution
-MIN_LETTERS, MAX_FACTOR = 1_000, 5  # a jump is this many letters, and this many times the largest mailing
-MIN_RUNS = 3  # before which everyone is new to the sender
+FIRST_LETTERS = 5_000  # in a first mailing; smaller ones need no caution
+# A jump has at least MIN_LETTERS letters, and more than MAX_FACTOR times as many as the largest run.
+MIN_LETTERS, MAX_FACTOR = 1_000, 5
+MIN_RUNS = 3  # with fewer earlier runs, most clients are new to the sender
 MIN_SAMPLE = 100
 MAX_FORGOTTEN = 0.5  # of the clients
 MAX_QUIET = 0.3
@@ -15,10 +16,7 @@ MAX_BOUNCED, MANY_BOUNCED = 0.05, 0.1  # of the letters of the last mailing
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some of the clients: how many have had no letter for months, and how many are quiet.
-
-    `quiet` is None if that is not known.
-    """
+    """A sample of the clients: how many have had no letter for months, and how many are quiet, if known."""
 
     clients: int
     forgotten: int
@@ -27,7 +25,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The owner's last mailings: how many, the largest, and the letters of the last one that bounced."""
+    """The owner's earlier runs: their number, the largest, and how many letters of the last one bounced."""
 
     runs: int = 0
     largest: int = 0
@@ -38,7 +36,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The clients who get a mailing; `sample` is None if there was no time to look at some of them."""
+    """The clients who get a mailing; `sample` is None if there was no time to take one."""
 
     letters: int
     earlier: Earlier
@@ -52,7 +50,7 @@ def check_first_volume(crowd: Crowd) -> Result | None:
 
 
 def check_volume(crowd: Crowd) -> Result | None:
-    """Find mailings that are much larger than all before, at which providers are cautious."""
+    """Find mailings that are much larger than all earlier ones, which providers treat with caution."""
     if not crowd.earlier.runs:
         return None
     is_jump = crowd.letters >= MIN_LETTERS and crowd.letters > MAX_FACTOR * crowd.earlier.largest
@@ -60,7 +58,7 @@ def check_volume(crowd: Crowd) -> Result | None:
 
 
 def check_acquaintance(crowd: Crowd) -> Result | None:
-    """Find mailings mostly to clients who have had no letter for months, or never had one."""
+    """Find mailings mostly to clients who have had no letter for months, or none at all."""
     sample = crowd.sample
     if sample is None or sample.clients < MIN_SAMPLE or crowd.earlier.runs < MIN_RUNS:
         return None
@@ -77,7 +75,7 @@ def check_quiet_clients(crowd: Crowd) -> Result | None:
 
 
 def check_bounces(crowd: Crowd) -> Result | None:
-    """Look at the share of the last mailing's letters that were refused or came back."""
+    """Check what share of the last mailing's letters was refused or returned."""
     earlier = crowd.earlier
     if not earlier.last_letters:
         return None

@@ -1,4 +1,4 @@
-"""Read from a rendered letter what its checks need."""
+"""Extract from a rendered letter the data that its checks need."""
 
 import re
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ class Link:
 class Letter:
     """A letter as one client gets it.
 
-    `links` are those that its author wrote, `findings` the codes of what `readability` found in it.
+    `links` are those that its author wrote; `findings` are the codes of the problems found by `readability`.
     """
 
     subject: str
@@ -43,7 +43,7 @@ class Letter:
     text: str  # the text part
     links: tuple[Link, ...] = ()
     picture_urls: tuple[str, ...] = ()
-    picture_bytes: int = 0  # of those that are stored here
+    picture_bytes: int = 0  # of the pictures that are stored here
     findings: frozenset[str] = frozenset()
     has_unsubscribe_link: bool = True
     brand_address: str = ""
@@ -59,7 +59,7 @@ class Letter:
 
 
 def read_links(rendered: Rendered, own_sites: Iterable[str]) -> tuple[Link, ...]:
-    """Return the links to web pages, without those that we fill in, such as the unsubscribe link."""
+    """Return the links to web pages, without links that we insert, such as the unsubscribe link."""
     if rendered.html:
         links = [Link(link.url, link.label) for link in LinkedPage(rendered.html).links]
     else:
@@ -70,7 +70,7 @@ def read_links(rendered: Rendered, own_sites: Iterable[str]) -> tuple[Link, ...]
 
 
 def read_picture_urls(html: str) -> tuple[str, ...]:
-    """Return the addresses of the pictures that readers see, not of single pixels, which count opens."""
+    """Return the addresses of visible pictures, without single pixels, which count opens."""
     images = [
         read_attributes(piece["attributes"])
         for piece in PIECE.finditer(html)

@@ -1,6 +1,6 @@
 """List all checks. A check returns its result, or None if it does not apply.
 
-Its code is its name without `check_`; `texts.py` has two texts for each code.
+A check's code is its name without `check_`; `texts.py` has two texts for each code.
 """
 
 from collections.abc import Callable, Iterable
@@ -61,10 +61,10 @@ def run_checks(checks: Iterable[Callable[[Subject], Result | None]], subject: Su
 
 
 def find_failed(checked: Iterable[Checked]) -> list[Checked]:
-    """Return what can be improved, problems first."""
-    found = [one for one in checked if one.result.outcome is not Outcome.PASSED]
-    return sorted(found, key=lambda one: one.result.outcome is Outcome.ADVICE)
+    """Return the checks that have not passed, problems first."""
+    failed = [check for check in checked if check.result.outcome is not Outcome.PASSED]
+    return sorted(failed, key=lambda check: check.result.outcome is Outcome.ADVICE)
 
 
 def find_passed(checked: Iterable[Checked]) -> list[Checked]:
-    return [one for one in checked if one.result.outcome is Outcome.PASSED]
+    return [check for check in checked if check.result.outcome is Outcome.PASSED]

@@ -1,4 +1,4 @@
-"""Check the sender's address and its domain, as DNS was last seen."""
+"""Check the sender's address, and its domain's DNS records as of their last check."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ class Source:
     has_own_server: bool
     free_mail: str  # the host, if it is a mail service whose addresses only its own servers may use
     domain: SendingDomain | None
-    has_key: bool  # whether we sign, or the owner says that the mail server does
+    has_key: bool  # whether we sign, or the mail server does according to the owner
 
     @property
     def domain_id(self) -> int:
         return self.domain.id if self.domain else 0
 
     def find_state(self, purpose: Purpose) -> RecordState:
-        """Return what the last check of the domain found."""
+        """Return the state of a record at the last check of the domain."""
         finding = self.domain.findings.get(purpose, {}) if self.domain else {}
         return RecordState(finding.get("state", RecordState.UNKNOWN))
 
@@ -53,7 +53,7 @@ def check_signature(source: Source) -> Result | None:
             return problem
         return PASSED if state is RecordState.FOUND else None
     arrival = ProbeArrival.of(source.domain.probe)
-    if arrival is None:  # the mail server signs, as its owner says, but no test email has shown it
+    if arrival is None:  # according to its owner, the mail server signs, but no test email has confirmed it
         return None
     faults = {SignatureFault.MISSING, SignatureFault.NOT_ALIGNED, SignatureFault.INVALID}
     return problem if faults & set(arrival.faults) else PASSED

@@ -51,7 +51,7 @@ IN_SUBJECT = _compile(
 
 
 def find_phrases(subject: str, text: str) -> list[str]:
-    """Return the phrases in a letter that count against it, as they are written there."""
+    """Return the phrases that count against a letter, as written in it."""
     places = [(IN_TEXT, subject), (IN_SUBJECT, subject), (IN_TEXT, text)]
     found = (rule.search(place) for rules, place in places for rule in rules.values())
     return list(dict.fromkeys(" ".join(match[0].split()) for match in found if match))

@@ -7,10 +7,11 @@ from skymailing.checkup.results import PASSED, Result, advise, warn
 from skymailing.checkup.spam_words import find_phrases
 from skymailing.delivery.composition.readability import CLIPPED
 
-MIN_PROSE = 120  # characters next to pictures, the unsubscribe link included
+MIN_PROSE = 120  # characters of text, including the unsubscribe link, in letters with pictures
 MAX_PICTURE_BYTES = 2 * 1024 * 1024
 MEGABYTE = 1024 * 1024
-# The share of the words in the HTML that the text part must have, and how many words there must be.
+# The share of the HTML's words that the text part must contain, and the number of words from which this
+# applies.
 MIN_SHARED, MIN_WORDS = 0.5, 20
 PHRASES_SHOWN = 3
 WORD = re.compile(r"\w{2,}")
@@ -70,7 +71,7 @@ def check_unsubscribing(letter: Letter) -> Result | None:
 
 
 def check_postal_address(letter: Letter) -> Result:
-    """Find letters that do not say where their sender is, as many laws require."""
+    """Find letters without the sender's postal address, which many laws require."""
     shown = " ".join(f"{letter.prose} {letter.text}".split())
     first_line = letter.brand_address.strip().partition("\n")[0].strip()
     is_shown = POSTAL.search(shown) or (first_line and first_line in shown)

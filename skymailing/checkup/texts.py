@@ -1,4 +1,4 @@
-"""The texts of checks, by code: what is fine if it passes, what to do otherwise, and where to do it."""
+"""The texts of checks, by code: the result if it passes, the advice if it fails, and where to follow it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -171,7 +171,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """What can be improved, problems first, and what is fine."""
+    """The checks that failed, problems first, and those that passed."""
 
     findings: list[Line]
     passed: list[Line]
@@ -181,7 +181,7 @@ def describe_all(checked: Iterable[Checked]) -> Checkup:
     """Return the lines of checks."""
     checked = list(checked)
     failed, passed = find_failed(checked), find_passed(checked)
-    return Checkup([describe(one) for one in failed], [describe(one) for one in passed])
+    return Checkup([describe(check) for check in failed], [describe(check) for check in passed])
 
 
 def describe(checked: Checked) -> Line:

@@ -16,7 +16,7 @@ SHORTENERS = frozenset(
     "qps.ru rb.gy s.id shorturl.asia shorturl.at surl.li t.ly tiny.cc tiny.one tinyurl.com tinylink.in tr.im "
     "u.nu u.to urlz.at v.gd vk.cc x.co".split()
 )
-# The text of a link that readers take for an address. Other texts with a dot may be names, as "ASP.NET" is.
+# A link text that readers take for an address. Other texts with a dot may be names, such as "ASP.NET".
 SHOWN_URL = re.compile(r"(?:https?://|www\.)(?=[^\s/]+\.[^\s/])\S+", re.IGNORECASE)
 SHOWN_DOMAIN = re.compile(
     r"(?:[a-zа-яё0-9-]{1,63}\.)+(?:com|org|ru|рф|su|by|kz|ua|de|uk|eu|io|info)(?:/\S*)?"
@@ -24,7 +24,7 @@ SHOWN_DOMAIN = re.compile(
 
 
 def check_links_open(checked: LinkCheck | None) -> Result | None:
-    """Report what the last check of the links found; without one, nothing is known."""
+    """Report the result of the last check of the links, if there was one."""
     if checked is None or checked.finished_at is None or not checked.links:
         return None
     broken = len(checked.broken)
@@ -49,7 +49,7 @@ def check_encryption(letter: Letter) -> Result | None:
 
 
 def check_link_texts(letter: Letter) -> Result | None:
-    """Find links whose text is the address of another site than the one they lead to."""
+    """Find links whose text is the address of a site other than their target."""
     if not letter.links:
         return None
     for link in letter.links:
@@ -77,7 +77,7 @@ def check_sites(letter: Letter) -> Result | None:
 
 
 def read_shown_host(link: Link) -> str:
-    """Return the host that a link's text shows; empty if the text is no address."""
+    """Return the host that a link's text shows; empty if the text is not an address."""
     label = link.label.strip()
     if SHOWN_URL.fullmatch(label):
         return read_host(label if "://" in label else f"https://{label}")
@@ -90,7 +90,7 @@ def is_same_site(shown: str, host: str) -> bool:
 
 
 def to_ascii(host: str) -> str:
-    """Return a host as DNS knows it; the host itself if it is not valid."""
+    """Return a host in its ASCII form, or unchanged if it is not valid."""
     try:
         return host.encode("idna").decode()
     except UnicodeError:

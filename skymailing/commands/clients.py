@@ -89,8 +89,8 @@ def read_tag(text: str) -> str:
 
 def read_choice(text: str) -> tuple[str, str]:
     """Return the column and the field of COLUMN=FIELD; raises ClickException."""
-    column, sign, field = text.rpartition("=")
-    if not sign:
+    column, separator, field = text.rpartition("=")
+    if not separator:
         raise click.ClickException(f"--map needs COLUMN=FIELD, as in City=town, not {text}.")
     return column, field
 

@@ -43,7 +43,7 @@ def list_mailings() -> None:
         .order_by(Mailing.id.desc())
     )
     rows = db.session.execute(statement).tuples().all()
-    db.session.rollback()  # a slow reader of our output must not block writers
+    db.session.rollback()  # a slow reader of the output must not block writers
     for id, state, disabled_at, next_run_at, email, name in rows:
         suffix = " disabled" if disabled_at else ""
         start = f" next {format_time(next_run_at)}" if next_run_at else ""

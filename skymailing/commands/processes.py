@@ -30,7 +30,7 @@ from skymailing.worker import serve
 
 logger = logging.getLogger(__name__)
 
-WEBHOOK_SECONDS = 3.0  # for the calls that a stopping worker is sending; others are sent again
+WEBHOOK_SECONDS = 3.0  # for the calls that a stopping worker is sending; calls that take longer are repeated
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
@@ -104,7 +104,7 @@ def recover_journals() -> None:
 
 
 def reopen_changed_routes() -> None:
-    """Clear the state that routes acquired with other settings, such as a refused password."""
+    """Clear the state of routes whose settings have changed, such as a refused password."""
     try:
         if reopening.reopen_changed():
             queue.enqueue("sweep")  # finds the letters that were waiting
@@ -119,7 +119,7 @@ def use_utc() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line; after an error, such as a full disk, the service continues without its console."""
+    """Print a line; if that fails, for example because of a full disk, continue without console output."""
     try:
         click.echo(text)
     except OSError:
@@ -171,7 +171,7 @@ def _migrate() -> None:
 
 
 def _prepare_forks() -> None:
-    """Load what the programs need, for them to share it, and close what they must not share."""
+    """Load modules that the programs can share, and close connections that they must not share."""
     import dns.resolver  # noqa: F401 - for the workers, which check domains
 
     from skymailing import jobs  # noqa: F401 - for the workers

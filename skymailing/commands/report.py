@@ -47,7 +47,7 @@ def report(
     else:
         result = {"owner": owner, "mailing": mailing_id} | export_report(make_report(scope, period))
         pieces = [json.dumps(result, ensure_ascii=False, indent=2) + "\n"]
-    db.session.rollback()  # a slow reader of our output must not block writers
+    db.session.rollback()  # a slow reader of the output must not block writers
     for piece in pieces:
         click.echo(piece, nl=False)
 

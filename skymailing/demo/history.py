@@ -75,7 +75,7 @@ class History:
     ) -> Run:
         """Create a run with the given number of deliveries per state; all other deliveries were sent.
 
-        Clients who were added later did not get it.
+        Clients who were added later are not included.
         """
         audience = [client for client in audience if client.created_at <= at]
         run = Run(
@@ -179,7 +179,7 @@ class History:
                 if refusal[1].startswith("5.1.1"):
                     self.suppress(client, SuppressionReason.BOUNCED, at, f"{refusal[0]} {refusal[1]}")
             case DeliveryState.UNKNOWN:
-                # Sent again after half an hour, and unknown again.
+                # The letter was sent again after half an hour, with an unknown outcome again.
                 outcomes += [(Outcome.UNKNOWN, LOST_CONNECTION), (Outcome.UNKNOWN, LOST_CONNECTION)]
                 delivery.unknowns = 2
             case DeliveryState.DEFERRED:

@@ -70,8 +70,8 @@ def make_clients(owner: User, random: Random) -> list[Client]:
 
 
 def add_origins(clients: Sequence[Client], form: SignupForm, now: datetime) -> None:
-    """Let the clients come from files, and the newest from the form."""
-    others = iter(clients)
+    """Record the origins of clients: the newest signed up through the form, the others were imported."""
+    remaining = iter(clients)
     for filename, days, count in FILES:
         at = now - timedelta(days=days)
         # Its last change is that of the row, today: otherwise, retention would remove it at once.
@@ -79,9 +79,9 @@ def add_origins(clients: Sequence[Client], form: SignupForm, now: datetime) -> N
         file.state, file.rows_done, file.rows_total, file.created = ImportState.FINISHED, count, count, count
         db.session.add(file)
         db.session.flush()
-        for client in islice(others, count):
+        for client in islice(remaining, count):
             client.origin_id, client.created_at = file.id, at + timedelta(seconds=20)
-    for number, client in enumerate(others):
+    for number, client in enumerate(remaining):
         client.origin_id = form.id
         client.created_at = now - timedelta(days=(SIGNED_UP - number) * DAYS_BETWEEN)
     db.session.flush()

@@ -1,4 +1,4 @@
-"""Add what followed letters: clicks in the weekly digest, purchases after clicks, and the owner's notes."""
+"""Add reactions to letters: clicks in the weekly digest, purchases after clicks, and the owner's notes."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -23,7 +23,7 @@ from skymailing.models import (
 from skymailing.purchases.services import NewPurchase, add_purchase
 
 SEED = 9
-CLICK_RATE, PURCHASE_RATE = 0.85, 0.4  # the first is the rate of those who click at all
+CLICK_RATE, PURCHASE_RATE = 0.85, 0.4  # CLICK_RATE applies only to the clients who ever click
 NOTES = (
     "Wants a second cup in the same glaze.",
     "Просит доставку после шести.",
@@ -33,8 +33,8 @@ AMOUNTS = (980, 1200, 1650, 2400, 3900)  # roubles
 
 
 def add_reactions(owner: User, runs: list[Run], now: datetime) -> None:
-    """Let some clients click in the digests and buy something after a click."""
-    # A generator of its own, so that the rest of the example stays the same.
+    """Add clicks of some clients in the digests, and purchases after some of the clicks."""
+    # A separate generator, so that changes here do not affect the rest of the example.
     random = Random(SEED)  # noqa: S311 - an example, not a secret
     for run in runs:
         if run.mailing.periodicity is Periodicity.WEEKLY:
@@ -50,7 +50,7 @@ def _add_clicks(run: Run, random: Random) -> None:
     changes = Changes(key, is_shared=True)
     sent = select(Delivery).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENT)
     for delivery in db.session.scalars(sent.order_by(Delivery.id)):
-        # The same people click again and again.
+        # The same clients click in every digest.
         if (delivery.client_id or 0) % 3 or random.random() > CLICK_RATE:
             continue
         clicked_at = run.started_at + timedelta(minutes=random.randint(5, 170))
@@ -75,7 +75,7 @@ def _add_clicks(run: Run, random: Random) -> None:
 
 
 def _add_purchases(owner: User, random: Random, now: datetime) -> None:
-    """Let some of those who clicked buy something within two days."""
+    """Add purchases of some clients within two days of their click."""
     clicked = (
         select(Client, Click.last_at)
         .join(Delivery, Delivery.client_id == Client.id)
@@ -94,7 +94,7 @@ def _add_purchases(owner: User, random: Random, now: datetime) -> None:
 
 
 def _add_notes(owner: User, now: datetime) -> None:
-    """Let the owner write a note after every second purchase."""
+    """Add a note by the owner for every second purchase."""
     bought = select(Purchase).where(Purchase.owner_id == owner.id).order_by(Purchase.id)
     for number, purchase in enumerate(db.session.scalars(bought).all()):
         if number % 2 == 0 and purchase.client_id is not None:

@@ -1,4 +1,4 @@
-"""Add a sequence that welcomes the people who sign up, with clients on the way."""
+"""Add a sequence that welcomes the people who sign up, with clients at different steps."""
 
 from collections.abc import Sequence as Items
 from datetime import datetime, time, timedelta
@@ -34,9 +34,9 @@ WAITS = (0, 3, 7)  # days, for each step
 
 
 def add_sequence(history: History, form: SignupForm, clients: Items[Client], now: datetime) -> None:
-    """Let the clients who signed up get the letters that were due by now.
+    """Add a sequence whose clients have had the letters that were due since their sign-up.
 
-    The sequence is paused, so that the demo sends none of the next ones.
+    It is paused, so that the demo does not send its next letters.
     """
     owner = history.owner
     newest = select(Message).where(Message.owner_id == owner.id).order_by(Message.id).limit(len(WAITS))
@@ -78,7 +78,7 @@ def _add_step(sequence: Sequence, owner: User, position: int, message: Message) 
 
 
 def _enrol(history: History, steps: Items[SequenceStep], client: Client, now: datetime) -> bool:
-    """Send a client the letters that were due since the sign-up; return whether these were all."""
+    """Add a client's enrolment and the letters due since the sign-up; return whether these were all."""
     enrolment = Enrolment(sequence_id=steps[0].sequence_id, client_id=client.id, step_id=steps[0].id)
     enrolment.entered_at, enrolment.due_at = client.created_at, client.created_at
     db.session.add(enrolment)

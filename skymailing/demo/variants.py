@@ -28,7 +28,7 @@ RATES = {1: 0.1, 2: 0.32}  # the shares of clients who click
 
 
 def add_test(run: Run, subject: str, random: Random) -> None:
-    """Turn a finished run, whose deliveries have been stored, into one that a variant has won."""
+    """Turn a finished run, whose deliveries have been stored, into an A/B test that a variant has won."""
     mailing = run.mailing
     mailing.sample_percent, mailing.track_clicks = PERCENT, True
     db.session.add(MailingVariant(mailing_id=mailing.id, number=WINNER, subject=subject))
@@ -57,7 +57,7 @@ def add_test(run: Run, subject: str, random: Random) -> None:
 
 
 def _add_click(run: Run, delivery: Delivery, changes: Changes) -> None:
-    # Most people click soon, some hours later.
+    # Most people click soon, but some click hours later.
     clicked_at = run.started_at + timedelta(minutes=3 + (delivery.id * 37 % 100) ** 2 / 20)
     at = int(clicked_at.timestamp() * 1000)
     key = {"delivery_id": delivery.id, "run_id": run.id}

@@ -18,7 +18,7 @@ from skymailing.webhooks.signatures import make_secret
 
 URL = "https://shop.example.com/hooks/skymailing"
 TYPES = (EventType.CLIENT_CONFIRMED, EventType.CLIENT_UNSUBSCRIBED, EventType.BOUNCE_RECEIVED)
-# Hours ago, type, address, and the response to the last of the attempts.
+# For each call: hours ago, type, address, and the response to the last attempt.
 CALLS = (
     (70, EventType.CLIENT_CONFIRMED, "olga@example.com", 200, "ok", 1),
     (52, EventType.CLIENT_UNSUBSCRIBED, "pavel@example.com", 200, "ok", 1),
@@ -28,7 +28,7 @@ CALLS = (
 
 
 def add_webhook(owner: User, now: datetime) -> None:
-    """Add the webhook of a shop that has moved: it is turned off, since no one receives further calls."""
+    """Add the webhook of a shop that has moved; it is turned off, since nothing receives its calls."""
     endpoint = WebhookEndpoint(
         owner_id=owner.id,
         url=URL,

@@ -1,4 +1,4 @@
-"""Query DNS with a short timeout; without a resolver, all queries after the first fail immediately.
+"""Query DNS with a short timeout. Without a resolver, all queries after the first fail immediately.
 
 dnspython is imported by the first client: it is large, and few processes need it.
 """

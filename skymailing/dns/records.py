@@ -9,7 +9,7 @@ from skymailing.dns.client import DnsClient, RecordMissing
 MAX_LOOKUPS = 10  # RFC 7208, section 4.6.4
 SPF_LOOKUP = re.compile(r"[+?~-]?(include|a|mx|ptr|exists)(?:[:/]|$)|redirect=", re.IGNORECASE)
 SPF_REFERENCE = re.compile(r"[+?~-]?include:(\S+)|redirect=(\S+)", re.IGNORECASE)
-MAX_DMARC_LABELS = 7  # in the longest parent that is queried, because a query can take seconds
+MAX_DMARC_LABELS = 7  # of the longest parent that is queried; a limit, because a query can take seconds
 DMARC_POLICIES = ("none", "quarantine", "reject")
 MIN_RSA_BYTES = 150  # size of an encoded key: 1024 bits need 162 bytes, 512 bits need 94
 
@@ -23,7 +23,7 @@ class NoRecord(BadRecord):
 
 
 def find_mail_host(client: DnsClient, domain: str) -> str:
-    """Report where the domain accepts mail; raises BadRecord and DnsUnavailable, like the functions below."""
+    """Describe where a domain accepts mail. Like the functions below, raises BadRecord and DnsUnavailable."""
     try:
         hosts = [record.partition(" ")[2] for record in client.query(domain, "MX")]
     except RecordMissing:
@@ -74,7 +74,7 @@ def _count_lookups(client: DnsClient, record: str, seen: set[str]) -> int:
 
 
 def read_dkim(client: DnsClient, name: str) -> str:
-    """Report which key is published under the name, such as `selector._domainkey.example.com`."""
+    """Describe the key published under a name such as `selector._domainkey.example.com`."""
     try:
         text = "".join(client.query(name, "TXT"))
     except RecordMissing:
@@ -94,7 +94,7 @@ def read_dkim(client: DnsClient, name: str) -> str:
 
 
 def read_dmarc(client: DnsClient, domain: str) -> str:
-    """Report which DMARC policy applies to the domain, even if a parent has the record."""
+    """Describe the DMARC policy that applies to the domain, which may be that of a parent domain."""
     labels = domain.split(".")
     # A domain without its own record uses its parent's. Receivers query only the last labels of a long name.
     starts = [0, *range(max(1, len(labels) - MAX_DMARC_LABELS), len(labels) - 1)]

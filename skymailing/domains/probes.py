@@ -120,7 +120,7 @@ def _describe_arrival(arrival: ProbeArrival) -> Iterator[tuple[bool, str]]:
 
 
 def _advise(arrival: ProbeArrival, is_signed_by_us: bool) -> str:
-    """Return what the owner can do about the signature; empty if nothing is wrong with it."""
+    """Return advice on the signature; empty if it is correct."""
     if not arrival.faults:
         return ""
     if is_signed_by_us:

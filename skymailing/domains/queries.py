@@ -27,7 +27,7 @@ def find_covering(domains: Sequence[SendingDomain], address_key: str) -> Sending
 
 
 def is_signed(domains: Sequence[SendingDomain], address_key: str) -> bool:
-    """Return whether letters from the address are signed by us or, as the owner says, by the mail server."""
+    """Return whether we sign letters from the address, or, according to the owner, the mail server does."""
     domain = find_covering(domains, address_key)
     return domain is not None and (
         not domain.is_signed or any(key.published_at is not None for key in domain.keys)
@@ -43,5 +43,5 @@ def count_dependent_senders(domain: SendingDomain) -> int:
     """Return how many senders are confirmed only because this domain is verified."""
     condition = (Sender.owner_id == domain.owner_id) & Sender.is_confirmed_by_domain
     keys = db.session.scalars(select(Sender.address_key).where(condition)).all()
-    others = [other for other in list_domains(domain.owner_id) if other.id != domain.id]
-    return sum(covers(domain, key) and find_covering(others, key) is None for key in keys)
+    other_domains = [other for other in list_domains(domain.owner_id) if other.id != domain.id]
+    return sum(covers(domain, key) and find_covering(other_domains, key) is None for key in keys)

@@ -44,7 +44,7 @@ def list_records(domain: SendingDomain) -> list[DnsRecord]:
     return [*records, DnsRecord(Purpose.POLICY, f"_dmarc.{domain.name}", "v=DMARC1; p=none")]
 
 
-def ask_dns(domain: str, records: list[DnsRecord]) -> dict[Purpose, Finding]:
+def query_dns(domain: str, records: list[DnsRecord]) -> dict[Purpose, Finding]:
     """Compare the records with DNS. A query takes up to three seconds, so only workers make one."""
     client = DnsClient()
     compare: dict[Purpose, Callable[[DnsRecord], Finding]] = {

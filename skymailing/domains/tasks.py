@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, or_, select
 
-from skymailing.domains.records import ask_dns, list_records
+from skymailing.domains.records import list_records, query_dns
 from skymailing.domains.verification import record_findings
 from skymailing.extensions import db
 from skymailing.models import SendingDomain
@@ -24,7 +24,7 @@ def check_domain(domain_id: int, now: datetime) -> bool:
     records = list_records(domain)
     name, asked_at = domain.name, domain.check_requested_at
     db.session.rollback()  # no transaction is open while DNS is slow
-    findings = ask_dns(name, records)
+    findings = query_dns(name, records)
     locked = select(SendingDomain).where(SendingDomain.id == domain_id).with_for_update(of=SendingDomain)
     domain = db.session.scalar(locked.execution_options(populate_existing=True))
     if domain is None or domain.name != name:

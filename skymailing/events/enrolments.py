@@ -1,4 +1,4 @@
-"""Report clients who enter sequences, are through, or leave, many in one event."""
+"""Report clients who enter, complete or leave sequences, many clients per event."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Items
@@ -27,7 +27,7 @@ def report_enrolments(
     at: datetime,
     reason: LeaveReason | None = None,
 ) -> None:
-    """Report these enrolments; for owners who do not want it, this is one statement."""
+    """Report these enrolments; for owners who do not want the event, this takes one statement."""
     if ids and is_wanted(connection, sequence, type_):
         record(connection, *_make_events(connection, type_, sequence, ids, at, reason))
 

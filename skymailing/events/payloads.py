@@ -23,7 +23,7 @@ from skymailing.models import Sequence as LetterSequence
 
 
 def write_time(moment: datetime | None) -> str | None:
-    """Return a time as in all payloads."""
+    """Return a time in the format of all payloads."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
 
 
@@ -64,13 +64,13 @@ def client_complained(bounce: Bounce, at: datetime) -> Event:
 
 
 def client_suppressed(owner_id: int, email: str, reason: SuppressionReason, note: str, at: datetime) -> Event:
-    """An address is not mailed any more, because the owner decided so or because it does not exist."""
+    """An address gets no more mailings, because the owner has suppressed it or it does not exist."""
     data = {"email": email, "reason": reason.value, "note": note}
     return Event(owner_id, EventType.CLIENT_SUPPRESSED, data, at)
 
 
 def bounce_received(bounce: Bounce, at: datetime) -> Event:
-    """A letter came back after the mail server had accepted it."""
+    """A letter was returned after the mail server had accepted it."""
     data = {
         "email": bounce.email_key,
         "kind": bounce.kind.value,
@@ -98,13 +98,13 @@ def mailing_started(mailing: Mailing, run: Run, at: datetime) -> Event:
 
 
 def mailing_paused(mailing: Mailing, at: datetime) -> Event:
-    """A mailing was paused: by its owner if the reason is empty, otherwise by the service."""
+    """A mailing was paused, by its owner if the reason is empty, otherwise by the service."""
     event = paused_together(mailing.owner_id, mailing.id, mailing.name, mailing.state_reason, at)
     return replace(event, data={**event.data, **_describe(mailing)})
 
 
 def paused_together(owner_id: int, mailing_id: int, name: str, reason: str, at: datetime) -> Event:
-    """The same for a mailing that the service pauses together with its owner's others."""
+    """A mailing was paused by the service, together with its owner's other mailings."""
     code, _colon, detail = reason.partition(": ")
     data = {"mailing": {"id": mailing_id, "name": name}, "reason": code, "detail": detail}
     return Event(owner_id, EventType.MAILING_PAUSED, data, at)
@@ -131,7 +131,7 @@ def run_finished(mailing: Mailing, run: Run, letters: Mapping[str, int], at: dat
 
 
 def test_decided(mailing: Mailing, run: Run, at: datetime) -> Event:
-    """The winner of an A/B test was chosen; `decision` says how."""
+    """The winner of an A/B test was chosen; `decision` describes how."""
     data = {
         **_describe(mailing),
         "run_id": run.id,
@@ -161,17 +161,17 @@ def enrolments_changed(
     at: datetime,
     reason: LeaveReason | None,
 ) -> Event:
-    """Clients have entered a sequence, are through, or have left it for a reason."""
+    """Clients have entered a sequence, completed it, or left it for a reason."""
     data: dict[str, Any] = {"sequence": {"id": sequence.id, "name": sequence.name}}
     data |= {"enrolments": list(clients)} | ({"reason": reason.value} if reason else {})
     return Event(sequence.owner_id, type_, data, at)
 
 
 def letters_changed(owner_id: int, after: int, until: int, at: datetime) -> Event:
-    """Letters were attempted; the event has the range of attempts, and the call has their results."""
+    """Letters were attempted; the event contains the range of attempts, and the call, their results."""
     return Event(owner_id, EventType.LETTERS_CHANGED, {"after": after, "until": until}, at)
 
 
 def webhook_test(owner_id: int, at: datetime) -> Event:
-    """The owner tests an endpoint."""
+    """The owner is testing an endpoint."""
     return Event(owner_id, EventType.WEBHOOK_TEST, {"text": "This is a test."}, at)

@@ -1,7 +1,8 @@
 """Record events for the endpoints that want them, in the transaction of the change that they report.
 
-An owner without such an endpoint costs one indexed statement per call of `record`, and no row. So code that
-handles many letters passes all events together, and nothing is recorded per letter that is sent.
+For an owner without such an endpoint, a call of `record` takes one indexed statement and adds no rows. Code
+that handles many letters therefore passes all its events in one call, and no event is recorded per sent
+letter.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, event, insert, literal_column,
 from skymailing.extensions import db
 from skymailing.models import EventType, WebhookCall, WebhookEndpoint, WebhookEvent
 
-# Exactly as in the index: databases do not recognize that a parameter means the same.
+# Exactly as in the partial index: databases do not use it if the state is a parameter.
 IS_ENABLED: ColumnElement[bool] = literal_column("webhook_endpoints.state = 'enabled'")
 HAS_CALLS = "skymailing_has_webhook_calls"  # in the `info` of a connection until it returns to its pool
 
@@ -32,13 +33,13 @@ class Event:
 
 
 def configure(app: Flask) -> None:
-    """Prompt workers to send new calls when their transaction has ended; call after `db.init_app`."""
+    """Prompt workers to send new calls once their transaction has ended. Call after `db.init_app`."""
     with app.app_context():
         engine = db.engine
 
     @event.listens_for(engine, "checkin")
     def hint_worker(_connection: Any, record: Any) -> None:
-        # A connection is returned to the pool after its transaction. After a rollback this is harmless.
+        # A connection returns to the pool after its transaction. After a rollback, the hint is harmless.
         if record.info.pop(HAS_CALLS, False) and has_app_context():
             from skymailing import hints  # imports rq, which commands avoid
 
@@ -58,15 +59,15 @@ def record(connection: Connection, *events: Event) -> None:
 def find_interested_owners(
     connection: Connection, type_: EventType, owner_ids: Collection[int] | None = None
 ) -> set[int]:
-    """Return which of these owners, or of all owners, have an endpoint for this type of event.
+    """Return those of the given owners, or of all owners, who have an endpoint for this type of event.
 
-    Call it if the data of such an event must be read first.
+    Call it before reading the data for such an event.
     """
     return {owner for owner, wanted in _find_endpoints(connection, owner_ids) if wanted == type_}
 
 
 def add_calls(connection: Connection, calls: Sequence[tuple[Event, Iterable[int]]]) -> None:
-    """Write events, and a call to each of the endpoints that are given with them."""
+    """Write events, each with calls to the endpoints that are given with it."""
     rows = [
         {"owner_id": event.owner_id, "type": event.type.value, "data": dict(event.data), "at": event.at}
         for event, _endpoint_ids in calls

@@ -1,6 +1,6 @@
 """Find what an owner needs to decide or repair, for the start page.
 
-Each query reads a few rows by an index: only the newest mailings, runs and returned letters are considered.
+Each query reads only a few rows of an index: older mailings, runs and returned letters are not considered.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ LETTERS_AGE = timedelta(days=7)  # of transactional letters and those of sequenc
 
 
 class Subject(StrEnum):
-    """What a decision is about."""
+    """The subject of a decision."""
 
     PAUSED_MAILING = "paused-mailing"
     UNKNOWN_MAILING = "unknown-mailing"
@@ -52,7 +52,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Something that waits for the owner; `id` is that of the mailing, sequence, server or domain."""
+    """A decision that the owner needs to make; `id` is that of the mailing, sequence, server or domain."""
 
     subject: Subject
     count: int = 0
@@ -63,7 +63,7 @@ class Decision:
 
 
 def find_decisions(owner_id: int, now: datetime) -> list[Decision]:
-    """Return what waits for the owner, the most urgent first."""
+    """Return the decisions that the owner needs to make, the most urgent first."""
     return [
         *_find_paused(owner_id),
         *_find_servers(owner_id),

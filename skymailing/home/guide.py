@@ -15,7 +15,7 @@ MAX_NAME = 200  # characters, as in the profile
 
 
 class Step(StrEnum):
-    """A step of the guide, named after what it creates."""
+    """A step of the guide, named after the object that it creates."""
 
     CLIENTS = "clients"
     MESSAGE = "message"
@@ -41,7 +41,7 @@ class Guide:
 
     @property
     def current(self) -> Step | None:
-        """The next step; None if all are done or skipped."""
+        """The next step; None if all have been done or skipped."""
         return next((step for step in Step if step not in self.done | self.skipped), None)
 
     @property
@@ -77,7 +77,7 @@ def add_own_address(user: User) -> None:
 
 
 def save_name(user: User, name: str) -> None:
-    """Store the name that clients see as the sender; an empty one changes nothing."""
+    """Store the name that clients see as the sender; an empty name changes nothing."""
     user.name = clean_line(name)[:MAX_NAME] or user.name
 
 

@@ -1,4 +1,4 @@
-"""Find what the start page shows: the last mailing's result, the growth of the list, and the next step."""
+"""Read the data of the start page: the last mailing's result, the growth of the list, and the next step."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ GROWTH_DAYS = 30
 
 
 class NextStep(StrEnum):
-    """What an owner who has sent mailings could do next."""
+    """A suggestion for an owner who has sent mailings."""
 
     DRAFT = "draft"
     DOMAIN = "domain"
@@ -38,7 +38,7 @@ class NextStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The number of clients; those added in the last days, and how many unsubscribed."""
+    """The number of clients, and how many were added and unsubscribed in the last days."""
 
     clients: BoundedCount
     added: BoundedCount
@@ -47,7 +47,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class LastResult:
-    """The result of the run that ended last."""
+    """The result of the most recently finished run."""
 
     ledger: Ledger
     results: Results
@@ -62,7 +62,7 @@ class Suggestion:
 
 
 def find_last_result(owner_id: int) -> LastResult | None:
-    """Return the result of the newest mailings' run that ended last; None before the first."""
+    """Return the result of the most recently finished run of the newest mailings; None if there is none."""
     newest = select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
     newest = newest.order_by(Mailing.id.desc()).limit(NEWEST_MAILINGS)
     ended = select(Run).where(Run.mailing_id.in_(newest.scalar_subquery()), Run.state == RunState.FINISHED)

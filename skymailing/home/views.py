@@ -63,7 +63,7 @@ def _load_start_page(owner_id: int, now: datetime) -> dict[str, Any]:
 
 
 def _list_starters(progress: guide.Guide) -> list[Card]:
-    """Return designs for the first message; none if there is one, or if the guide is hidden."""
+    """Return designs for the first message; none if a message exists or the guide is hidden."""
     is_next = progress.is_shown and guide.Step.MESSAGE not in progress.done | progress.skipped
     return list_first_cards(get_locale().language) if is_next else []
 
@@ -77,7 +77,7 @@ def privacy() -> str:
 @bp.post("/guide")
 @login_required
 def change_guide() -> ResponseReturnValue:
-    """Skip or restore a step, hide or show the whole guide, or do a part of it here."""
+    """Skip or restore a step, perform a step, or hide or show the whole guide."""
     steps = set(guide.Step)
     match request.form.get("do"), request.form.get("step"):
         case "skip", step if step in steps:

@@ -1,4 +1,4 @@
-"""Find the links of a letter, and take their addresses apart."""
+"""Find the links of a letter, and parse their addresses."""
 
 import re
 from dataclasses import dataclass
@@ -84,7 +84,8 @@ def _list_urls(masked: MaskedSource, format: MessageFormat) -> list[str]:
 def parse_target(url: str) -> Target:
     """Return the parts of an http(s) address; raises NotAllowed."""
     # urlsplit would remove line breaks and tabs.
-    if len(url) > MAX_URL or any(mark.isspace() or not mark.isprintable() for mark in url) or "\\" in url:
+    has_invisible = any(character.isspace() or not character.isprintable() for character in url)
+    if len(url) > MAX_URL or has_invisible or "\\" in url:
         raise NotAllowed
     try:
         parts = urlsplit(url)

@@ -1,7 +1,7 @@
-"""Open links as a browser would, as far as needed to see whether they work.
+"""Open links like a browser, to find out whether they work.
 
-Each hop of a redirect is checked like the first address. Only the head of a response is read; nothing is kept
-but its code and where it leads. There are no cookies.
+The target of each redirect is checked like the first address. Only the head of a response is read, and only
+its code and its redirect are kept. Cookies are ignored.
 """
 
 import http.client
@@ -50,15 +50,15 @@ class Answer:
 
 def check_links(urls: Collection[str], allowed: Collection[Network], user_agent: str) -> list[dict[str, Any]]:
     """Open the links, a few at a time, and return the results in the same order."""
-    whole = Deadline(CHECK_SECONDS)
-    open_one = partial(_open_in_time, whole=whole, allowed=allowed, user_agent=user_agent)
+    deadline = Deadline(CHECK_SECONDS)
+    open_one = partial(_open_in_time, deadline=deadline, allowed=allowed, user_agent=user_agent)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="links") as pool:
         return [answer.describe(url) for url, answer in zip(urls, pool.map(open_one, urls), strict=True)]
 
 
-def _open_in_time(url: str, whole: Deadline, allowed: Collection[Network], user_agent: str) -> Answer:
+def _open_in_time(url: str, deadline: Deadline, allowed: Collection[Network], user_agent: str) -> Answer:
     try:
-        seconds = min(LINK_SECONDS, whole.left())
+        seconds = min(LINK_SECONDS, deadline.left())
     except TimeoutError:
         return Answer(LinkOutcome.NOT_CHECKED)
     return open_link(url, allowed, user_agent, seconds)

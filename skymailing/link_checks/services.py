@@ -12,7 +12,7 @@ from skymailing.quotas.checks import use
 
 CHECKS_PER_HOUR = 10
 STALE = timedelta(minutes=3)  # after which a worker that performs a check counts as dead
-GIVEN_UP = timedelta(minutes=15)  # after which a check that no worker has performed does not block others
+GIVEN_UP = timedelta(minutes=15)  # after which a check that no worker has performed no longer blocks others
 RETENTION = timedelta(days=30)
 
 
@@ -64,7 +64,7 @@ def find_check(message: Message) -> LinkCheck | None:
 
 
 def is_waiting(now: datetime) -> bool:
-    """Return whether a worker has to perform a check."""
+    """Return whether a check is waiting for a worker."""
     return db.session.scalar(select(LinkCheck.id).where(_is_due(now)).limit(1)) is not None
 
 

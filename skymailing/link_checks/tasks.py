@@ -1,4 +1,4 @@
-"""Check links in a thread of a worker that runs alongside its jobs: letters do not wait for slow sites."""
+"""Check links in a thread that runs alongside a worker's jobs, so that letters do not wait for slow sites."""
 
 from flask import current_app
 from sqlalchemy import update

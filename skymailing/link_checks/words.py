@@ -1,4 +1,4 @@
-"""Say in words what a site responded."""
+"""Describe in words how a site responded."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Make the content of messages whose body is composed: of blocks, from MJML, or with a layout."""
+"""Create the content of messages whose body is composed from blocks or MJML, or with a layout."""
 
 from collections.abc import Callable
 from dataclasses import replace

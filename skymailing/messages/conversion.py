@@ -21,8 +21,8 @@ def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) ->
 
     Raises TemplateError if a tag is not closed, or if the body is too long.
 
-    Plain text and Markdown need no conversion. Converting HTML to another format removes the design around
-    its text.
+    Plain text and Markdown are used as they are. When HTML is converted to another format, only its text is
+    kept, without the design around it.
     """
     body = clean(body)
     check_length(body, old)

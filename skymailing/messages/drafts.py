@@ -25,7 +25,7 @@ MAX_SUBJECT = 1_000  # characters
 
 
 class DraftElsewhere(UserError):
-    """Another window has changed this draft since."""
+    """Another window has changed this draft in the meantime."""
 
     def __init__(self) -> None:
         super().__init__("message_draft_elsewhere")

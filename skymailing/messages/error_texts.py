@@ -10,7 +10,7 @@ from skymailing.web.error_texts import explain
 
 
 def explain_template_error(error: TemplateError, *, with_line: bool = True) -> str:
-    """Return what is wrong with a template, at which tag and on which line."""
+    """Return a text about an error in a template, with its tag and line."""
     text: Any = _(error.message)
     if error.params:
         text = text % error.params
@@ -23,7 +23,7 @@ def explain_template_error(error: TemplateError, *, with_line: bool = True) -> s
 
 
 def explain_source_error(error: InvalidSource, *, with_place: bool = True) -> str:
-    """Return what is wrong with a design or an MJML source, and where."""
+    """Return a text about an error in a design or an MJML source, with its location."""
     text = explain_template_error(error.template, with_line=False) if error.template else explain(error)
     if with_place and error.line:
         problem = text.removesuffix(".")

@@ -16,7 +16,7 @@ from skymailing.web.ids import parse_big_id
 
 
 class FileFields:
-    """The files to attach, and those to remove; part of the message form."""
+    """The part of the message form with the files to attach and to remove."""
 
     files = MultipleFileField(_l("Attach files"))
     removed_files = SelectMultipleField(coerce=parse_big_id, validate_choice=False)

@@ -1,4 +1,4 @@
-"""Public links to files: a letter that links to a file stays small."""
+"""Public links to files, which keep letters smaller than attachments."""
 
 import secrets
 from datetime import datetime
@@ -32,12 +32,12 @@ def add_link(owner_id: int, file: NewFile, now: datetime) -> FileLink:
 
 
 def find_link(token: str) -> FileLink | None:
-    """Return the link with this token; None if its owner is blocked, whose letters have no working links."""
+    """Return the link with this token; None if its owner is blocked, whose links do not work."""
     statement = select(FileLink).join(User, User.id == FileLink.owner_id)
     return db.session.scalar(statement.where(FileLink.token == token, User.blocked_at.is_(None)))
 
 
 def delete_unused(now: datetime) -> int:
-    """Delete links that no stored text contains; return how many."""
+    """Delete links that no stored text contains; return their number."""
     with Session(db.engine) as session, session.begin():
         return len(unused.delete_batch(session, FileLink, lambda link: link.token, now))

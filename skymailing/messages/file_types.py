@@ -11,9 +11,9 @@ from skymailing.errors import UserError
 MAX_NAME = 200  # characters
 MAX_EXTENSION = 20
 MAX_ENTRIES = 1_000  # files in a ZIP archive
-ENTRY = b"PK\x01\x02"  # begins each entry of its list of names
-# What Gmail refuses, also in archives (https://support.google.com/mail/answer/6590), and what Outlook blocks
-# and runs when opened.
+ENTRY = b"PK\x01\x02"  # the signature of each entry in a ZIP archive's list of files
+# Types that Gmail refuses, even in archives (https://support.google.com/mail/answer/6590), and executable
+# types that Outlook blocks.
 DANGEROUS = frozenset(
     "ade adp apk app appinstaller application appx appxbundle bas bat cab chm cmd com cpl crt csh "
     "der diagcab diagcfg diagpkg dll dmg ex ex_ exe fxp gadget grp hlp hpj hta img inf ins iso isp "
@@ -23,12 +23,12 @@ DANGEROUS = frozenset(
     "pyw pyz reg scf scr sct settingcontent-ms sh shb shs sys theme tmp url vb vbe vbp vbs vhd vhdx "
     "vsmacros vsw vxd webpnp website wsb wsc wsf wsh xbap xll xnk ".split()
 )
-# Packed files whose own name is before the last extension.
+# Extensions of compressed files, which follow the file's own extension.
 PACKED = frozenset(("gz", "bz2", "xz", "z", "zst", "lzma"))
 UNKNOWN_TYPE = "application/octet-stream"
 # Types that a browser or a mail program might run when it opens the file.
 ACTIVE_TYPES = ("html", "xml", "svg", "javascript", "ecmascript", "script", "shockwave", "message/")
-# Not those of the operating system, which differ between hosts.
+# Without the types of the operating system, which differ between hosts.
 TYPES = mimetypes.MimeTypes()
 MORE_TYPES = {
     "7z": "application/x-7z-compressed",
@@ -65,7 +65,7 @@ def clean_name(given: str) -> str:
     return name
 
 
-# Windows names no file so: it would save "a.exe::$DATA" as "a.exe".
+# Characters that Windows does not allow in names: it would save "a.exe::$DATA" as "a.exe".
 _NOT_ON_WINDOWS = str.maketrans(dict.fromkeys('<>:"|?*', "_"))
 # Control characters, marks such as "right to left", surrogates, private and unassigned characters, and line
 # and paragraph separators.
@@ -79,7 +79,7 @@ def find_extension(name: str) -> str:
 
 
 def choose_type(name: str) -> str:
-    """Return the media type for a file name, which never makes a program run the file."""
+    """Return the media type for a file name; it never causes a program to run the file."""
     extension = find_extension(name)
     found = MORE_TYPES.get(extension) or TYPES.guess_type(f"x.{extension}", strict=True)[0]
     if not found or any(kind in found for kind in ACTIVE_TYPES):
@@ -96,8 +96,8 @@ def check_type(name: str, content: bytes) -> None:
 
 
 def check_archive(name: str, content: bytes) -> None:
-    """Check the names in a ZIP archive, which is not unpacked; documents such as DOCX are archives, too."""
-    if content.count(ENTRY) > MAX_ENTRIES:  # reading the names would take long
+    """Check the names in a ZIP archive without unpacking it; documents such as DOCX are archives, too."""
+    if content.count(ENTRY) > MAX_ENTRIES:  # reading the names would take too long
         raise FileRefused("file_archive_too_many", name=name, limit=MAX_ENTRIES)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -111,7 +111,7 @@ def check_archive(name: str, content: bytes) -> None:
         StructError,
     ) as error:
         if find_extension(name) != "zip":
-            return  # not an archive after all
+            return  # not an archive
         raise FileRefused("file_archive_unreadable", name=name) from error
     for inner in names:
         if dangerous := find_dangerous(inner):
@@ -119,7 +119,7 @@ def check_archive(name: str, content: bytes) -> None:
 
 
 def find_dangerous(name: str) -> str:
-    """Return the extension because of which a file is refused; empty if it is not."""
+    """Return the extension because of which a file is refused; empty if it is accepted."""
     extension = find_extension(clean_name(name))
     if extension in PACKED:
         extension = find_extension(clean_name(name)[: -len(extension) - 1])

@@ -21,10 +21,10 @@ from skymailing.quotas.checks import LimitReached, require_room_for_files
 from skymailing.settings.quotas import quota_settings
 
 MEGABYTE = 1024 * 1024
-# How long an uploaded file is kept although nothing uses it: it may be about to be attached again.
+# How long an unused file is kept, since it may be about to be attached again.
 GRACE = timedelta(hours=1)
 PAUSE = timedelta(hours=1)  # between two searches for unused files
-BATCH = 20  # files deleted per sweep; each may have megabytes
+BATCH = 20  # files deleted per sweep; each may be several megabytes in size
 MARK = ".files-swept"  # an empty file; its modification time is the time of the last search
 
 
@@ -74,7 +74,7 @@ def check_total(sizes: Sequence[int]) -> None:
 
 
 def largest_total() -> int:
-    """Return how large the files of a letter may be together, in bytes; 0 for no limit."""
+    """Return the maximum total size of a letter's files in bytes; 0 means no limit."""
     return quota_settings().files_per_message_mb * MEGABYTE
 
 
@@ -142,7 +142,7 @@ def _move(condition: object, **values: int | None) -> None:
 def store_content(owner_id: int, content: bytes, now: datetime) -> int:
     """Return the ID of the stored content; raises LimitReached.
 
-    An equal content that is stored already gets a new date, so that it is not deleted as unused.
+    If the same content is already stored, its date is renewed, so that it is not deleted as unused.
     """
     digest = hashlib.sha256(content).hexdigest()
     same = (StoredFile.owner_id == owner_id) & (StoredFile.digest == digest)
@@ -157,7 +157,7 @@ def store_content(owner_id: int, content: bytes, now: datetime) -> int:
 
 
 def delete_unused(now: datetime) -> int:
-    """Delete files that nothing uses; return how many. Does nothing if PAUSE is not over."""
+    """Delete unused files; return their number. Does nothing if the last search was less than PAUSE ago."""
     mark = Path(current_app.config["DATA_DIR"]) / MARK
     if mark.exists() and mark.stat().st_mtime > (now - PAUSE).timestamp():
         return 0
@@ -173,5 +173,5 @@ def delete_unused(now: datetime) -> int:
     try:
         with db.engine.connect() as connection, connection.begin():
             return connection.execute(statement).rowcount if ids else 0
-    except IntegrityError:  # one of them has just been attached to a copy; a later sweep tries again
+    except IntegrityError:  # a file has just been attached to a copy; a later sweep tries again
         return 0

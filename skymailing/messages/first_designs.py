@@ -1,4 +1,4 @@
-"""What a new message made of blocks, or written in MJML, contains at first."""
+"""The initial content of new messages made of blocks or written in MJML."""
 
 from typing import Any
 

@@ -53,7 +53,7 @@ def choose_language(chosen: str | None, text: str) -> str:
 
 
 def make_content(subject: str, format: MessageFormat, body: str, language: str | None) -> Content:
-    """Return the content of a message, whose texts are cleaned already, with our footer in its language."""
+    """Return the content of a message from cleaned texts, with our footer in its language."""
     chosen = choose_language(language, subject + body)
     return Content(subject, format, translate_footer(body, chosen), chosen)
 
@@ -63,10 +63,10 @@ def read_source_format(name: str | None) -> SourceFormat:
 
 
 def read_typed(owner: User, *, may_be_unfinished: bool = False, has_layout: bool = True) -> Content:
-    """Return the content that the editor sends while the user types; its texts are not checked.
+    """Return the content that the editor sends while the user types, without checking its texts.
 
-    Raises InvalidSource if the body cannot be composed, unless it may be unfinished, as in a draft. Without
-    its layout, the body is what the author typed.
+    Raises InvalidSource if the body cannot be composed, unless it may be unfinished, as in a draft. With
+    `has_layout` False, the body is the text that the author typed.
     """
     if "is_layout" in request.form:
         return read_typed_layout(owner)
@@ -94,12 +94,12 @@ def read_typed(owner: User, *, may_be_unfinished: bool = False, has_layout: bool
 
 
 def find_written_format(format: MessageFormat, layout: Layout | None) -> SourceFormat:
-    """Return the source format of a text that has a layout; `NONE` if it has none, or is plain text."""
+    """Return the source format of a text with a layout; `NONE` without a layout or for plain text."""
     return SourceFormat(format) if layout and format is not MessageFormat.TEXT else SourceFormat.NONE
 
 
 class TextIfWritten(InputRequired):
-    """Require a text, unless it is composed from a source."""
+    """Require a text unless the body is composed from a source."""
 
     def __call__(self, form: BaseForm, field: Field) -> None:
         if not read_source_format(form["source_format"].data):
@@ -125,13 +125,13 @@ class MessageForm(FileFields, FlaskForm):
         [TextIfWritten(_l("Enter the text.")), Length(max=MAX_BODY)],
         filters=[clean_text],
     )
-    # What the body is composed from. A message with a source needs no body.
+    # The source from which the body is composed. A message with a source needs no body.
     source_format = HiddenField()
     source = TextAreaField(_l("Design"), filters=[clean_text])
     # The choices are set by the page; programs may omit it.
     layout = SelectField(_l("Layout"), choices=[], validate_choice=False)
 
-    # The error in the body, without its line number, for writing mode, which shows none.
+    # The error in the body without its line number, for writing mode, which shows no line numbers.
     problem_in_writing = ""
     # The content, once it has been composed from its source.
     _composed: Content | None = None
@@ -152,7 +152,7 @@ class MessageForm(FileFields, FlaskForm):
         return self._composed
 
     def read_written(self) -> Content:
-        """Return the content without its layout, as its author wrote it."""
+        """Return the content as its author wrote it, without the layout."""
         subject, body = self.subject.data or "", self.body.data or ""
         content = make_content(subject, MessageFormat(self.format.data), body, self.language.data)
         return replace(content, preheader=self.preheader.data or "")
@@ -162,7 +162,7 @@ class MessageForm(FileFields, FlaskForm):
         return find_layout(current_user.id, read_id(self.layout.data))
 
     def validate(self, extra_validators: object = None) -> bool:
-        if "source_format" not in request.form:  # a program that sends a body means this body
+        if "source_format" not in request.form:  # a program has sent a body, which replaces a composed one
             self.source_format.data = ""
         is_composed = bool(read_source_format(self.source_format.data))
         if is_composed:
@@ -170,7 +170,7 @@ class MessageForm(FileFields, FlaskForm):
         if not super().validate(extra_validators):
             return False
         try:
-            if not is_composed:  # so that errors have the line in the text
+            if not is_composed:  # so that errors have line numbers of the typed text
                 check_content(self.read_written())
             check_content(self.read_content())
             check_flags(current_user, self.read_content())
@@ -178,7 +178,7 @@ class MessageForm(FileFields, FlaskForm):
             self.source.errors = [*self.source.errors, explain_source_error(error)]
             return False
         except TemplateError as error:
-            # The lines of a composed body are not those of its source.
+            # The lines of a composed body differ from those of its source.
             field = self.subject if error.in_subject else self.source if is_composed else self.body
             field = self.preheader if error.in_preheader else field
             field.errors = [*field.errors, explain_template_error(error, with_line=not is_composed)]

@@ -31,7 +31,7 @@ def read_typed_layout(owner: User) -> Content:
 
 
 def make_stamp(layout: Layout) -> str:
-    """Return what changes with each change of a layout that its form could overwrite."""
+    """Return a stamp that changes with each change of the layout's values in the form."""
     return hashlib.sha256(f"{layout.name}\0{layout.format}\0{layout.body}".encode()).hexdigest()[:32]
 
 

@@ -19,7 +19,7 @@ from skymailing.quotas.checks import require_room
 
 MAX_LAYOUTS = 50  # per owner
 USES_SHOWN = 10
-# Shown in the place of messages while a layout is edited.
+# Shown in place of a message while a layout is edited.
 SAMPLES = {
     "en": (
         '## Hello, {{ name | default: "friend" }}!\n\nThis is where the text of your message appears.\n\n'
@@ -45,7 +45,7 @@ def find_layout(owner_id: int, layout_id: int | None) -> Layout | None:
 
 
 def find_default(owner_id: int) -> Layout | None:
-    """Return the layout with which the owner's new messages begin."""
+    """Return the layout that the owner's new messages get."""
     return db.session.scalar(_select_own(owner_id).where(Layout.is_default).order_by(Layout.id).limit(1))
 
 
@@ -56,7 +56,7 @@ def make_sample(owner: User, layout: Layout, language: str) -> Content:
 
 
 def save_layout(layout: Layout, name: str, format: SourceFormat, body: str) -> None:
-    """Save a new or changed layout; raises InvalidSource, LimitReached, or UserError because of the name.
+    """Save a new or changed layout; raises InvalidSource, LimitReached, or UserError for an invalid name.
 
     Messages show a changed layout at their next preview; runs that have started keep the earlier one.
     """
@@ -73,7 +73,7 @@ def save_layout(layout: Layout, name: str, format: SourceFormat, body: str) -> N
 
 
 def set_default(owner_id: int, layout: Layout | None) -> None:
-    """Let new messages begin with a layout, or with none."""
+    """Choose the layout of new messages; None for no layout."""
     db.session.execute(update(Layout).where(Layout.owner_id == owner_id).values(is_default=False))
     if layout is not None:
         layout.is_default = True
@@ -99,7 +99,7 @@ def delete_layout(layout: Layout) -> None:
 
 
 def _remove_from(model: Any, layout: Layout, saved: Any, current: Any) -> None:
-    """Give rows without another layout the text that their author wrote; a composed body follows later."""
+    """Restore the author's text in rows with the layout; bodies from blocks or MJML are composed later."""
     using = (model.owner_id == layout.owner_id) & (model.layout_id == layout.id)
     written = model.source_format.in_([SourceFormat.HTML, SourceFormat.MARKDOWN])
     restored: dict[Any, Any] = {
@@ -111,7 +111,7 @@ def _remove_from(model: Any, layout: Layout, saved: Any, current: Any) -> None:
     }
     kept: dict[Any, Any] = {model.layout_id: None}
     if current is not None:
-        # A new version: what a worker composed with the layout must not become the body of this one.
+        # A new version, so that a body that a worker is composing with the layout is not stored.
         using &= saved == current
         restored |= {current: current + 1, saved: None}
         kept |= {current: current + 1, saved: current + 1}
@@ -122,7 +122,7 @@ def _remove_from(model: Any, layout: Layout, saved: Any, current: Any) -> None:
 
 
 def make_first_layout(format: SourceFormat, language: str) -> str:
-    """Return what a new layout contains: the owner's brand around the content."""
+    """Return the content of a new layout: the owner's brand around the place of the message."""
     if format is SourceFormat.HTML:
         return lay_out("{{ content }}", language)
     blocks = [

@@ -1,4 +1,4 @@
-"""Check a message for what decides whether it arrives in the inbox (`checkup`)."""
+"""Check whether a message is likely to reach the inbox (`checkup`)."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,14 +29,15 @@ from skymailing.models import Brand, Client, Message, MessagePicture, User
 from skymailing.web.urls import public_url, unsubscribe_url
 
 MAX_PICTURES = 1_000  # whose sizes are added up
-# What the editor shows already, next to the field or the block, or before its author has had a chance.
+# Findings that the editor already shows next to the field or block, or that would come too early while its
+# author is still writing.
 SHOWN_IN_EDITOR = frozenset({"subject_is_set", "size", "picture_texts", "postal_address"})
 
 
 def check_message(
     owner: User, content: Content, client: Client | None, source: From, *, counts_clicks: bool = False
 ) -> list[Checked]:
-    """Return the results for the letter to a client, or to an example; empty if it cannot be rendered."""
+    """Return the results for the letter to a client or a sample client; empty if it cannot be rendered."""
     try:
         recipient = find_recipient(owner, content, client)
     except TemplateError:
@@ -58,7 +59,7 @@ def check_message(
 def check_letter(
     owner: User, insight: Insight, findings: Iterable[Finding], *, counts_clicks: bool = False
 ) -> list[Checked]:
-    """Return the results for a letter that has been inspected, with what readers may have trouble with."""
+    """Return the results for an inspected letter and for the findings about its readability."""
     rendered, site = insight.rendered, public_url("home.index")
     urls = read_picture_urls(rendered.html)
     letter = Letter(
@@ -77,7 +78,7 @@ def check_letter(
 
 
 def find_recipient(owner: User, content: Content, client: Client | None) -> Recipient:
-    """Return a client, or an example, as the recipient of a message; raises TemplateError."""
+    """Return a client, or a sample client, as the recipient of a message; raises TemplateError."""
     check_flags(owner, content)
     return make_reader(content, client, EXAMPLE)
 
@@ -108,7 +109,7 @@ def _find_brand_address(owner: User) -> str:
 
 
 def _weigh_pictures(owner: User, urls: tuple[str, ...]) -> int:
-    """Return the size of the uploaded pictures among these, in bytes."""
+    """Return the total size in bytes of the pictures that were uploaded here."""
     names = {url.rpartition("/")[2] for url in urls[:MAX_PICTURES]}
     own = (MessagePicture.owner_id == owner.id) & MessagePicture.name.in_(names)
     return int(db.session.scalar(select(func.coalesce(func.sum(MessagePicture.size), 0)).where(own)) or 0)

@@ -38,7 +38,7 @@ STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """A letter as one client gets it, and what its author should know about it."""
+    """A letter as one client gets it, and facts about it for its author."""
 
     rendered: Rendered
     size: int  # bytes of the whole letter
@@ -83,14 +83,14 @@ def find_unguarded(content: Content) -> set[Path]:
     for source in content.texts:
         guards: list[set[Path]] = []  # of the open conditions, innermost last
         for tag in islice(find_tags(prepare(source)), MAX_EXAMINED):
-            word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
+            keyword, _, arguments = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
                 unguarded |= find_variables(tag.text) - set().union(*guards)
-            elif word in ("if", "unless"):
-                guards.append(find_variables(f"{{% if {rest} %}}{{% endif %}}"))
-            elif word == "elsif" and guards:
-                guards[-1] |= find_variables(f"{{% if {rest} %}}{{% endif %}}")
-            elif word in ("endif", "endunless") and guards:
+            elif keyword in ("if", "unless"):
+                guards.append(find_variables(f"{{% if {arguments} %}}{{% endif %}}"))
+            elif keyword == "elsif" and guards:
+                guards[-1] |= find_variables(f"{{% if {arguments} %}}{{% endif %}}")
+            elif keyword in ("endif", "endunless") and guards:
                 guards.pop()
     return unguarded
 

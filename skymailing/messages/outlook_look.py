@@ -1,13 +1,13 @@
 """Show a letter roughly as classic Outlook for Windows does, which draws HTML with Word.
 
-Word has no rounded corners, shadows, background images, media queries and maximum widths, and ignores the
-padding of everything but cells. It reads conditional comments (`[if mso]`) and VML.
+Word does not support rounded corners, shadows, background images, media queries or maximum widths, and
+ignores padding except in table cells. It reads conditional comments (`[if mso]`) and VML.
 """
 
 import re
 from collections.abc import Callable
 
-# No pattern spans more than one tag, so that odd input costs linear time (see `_replace_between`).
+# No pattern spans more than one tag, so that malformed input takes only linear time (see `_replace_between`).
 COMMENT = re.compile(r"<!--\[if ([^\]<>]{1,99})\]>")
 COMMENT_END = re.compile(r"<!\[endif\]-->")
 REVEALED = re.compile(COMMENT.pattern + r"<!--(?:-->|>)")
@@ -22,7 +22,7 @@ OFFICE_TAG = re.compile(r"</?[vow]:[^<>]*>", re.IGNORECASE)
 MSO_PADDING = re.compile(r"mso-padding-alt:([^;\"']{1,99})")
 HEAD_END = re.compile(r"</head>", re.IGNORECASE)
 BRACE = re.compile(r"[{}]")
-ROUND = 8  # pixels; about the corners of our shapes
+ROUND = 8  # pixels; approximates the corners of our shapes
 LOOK = """<style>
 :root { color-scheme: light only; }
 * { border-radius: 0 !important; box-shadow: none !important; text-shadow: none !important;
@@ -32,7 +32,7 @@ a, span, p, div, h1, h2, h3 { padding: 0 !important; }
 
 
 def imitate_outlook(html: str) -> str:
-    """Return the page of a letter as Word would roughly draw it."""
+    """Return the page of a letter roughly as Word would draw it."""
     html = _replace_between(html, REVEALED, REVEALED_END, _choose)
     html = _replace_between(html, COMMENT, COMMENT_END, _choose)
     html = _replace_between(html, XML, XML_END, lambda _start, _content: "")
@@ -74,7 +74,10 @@ def _find_end(css: str, start: int) -> int:
 def _replace_between(
     html: str, start: re.Pattern[str], end: re.Pattern[str], replace: Callable[[re.Match[str], str], str]
 ) -> str:
-    """Replace each part from `start` to the next `end`, given the match of `start` and the text between."""
+    """Replace each part from `start` to the next `end`.
+
+    `replace` gets the match of `start` and the text between the two.
+    """
     parts, position = [], 0
     while (opened := start.search(html, position)) and (closed := end.search(html, opened.end())):
         parts += [html[position : opened.start()], replace(opened, html[opened.end() : closed.start()])]

@@ -19,7 +19,7 @@ SHOWN_WIDTH = 520  # pixels: the width of a letter's text
 
 @dataclass(frozen=True, slots=True)
 class WrittenPicture:
-    """A picture that has a file in the folder, but no row yet."""
+    """A picture whose file has been written, but which has no row yet."""
 
     name: str
     size: int  # bytes

@@ -1,10 +1,10 @@
-"""Format placeholders as authors type them."""
+"""Write placeholders in the form in which authors type them."""
 
 import re
 
 # Sample keys for the client's own name and address; no attribute can have these keys.
 OWN_NAME, OWN_EMAIL = "\0name", "\0email"
-# Names that Liquid accepts after a dot; others go in brackets.
+# Names that Liquid accepts after a dot; other names are written in brackets.
 PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
 
 

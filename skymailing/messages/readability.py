@@ -1,4 +1,4 @@
-"""Check a message for what its readers may have trouble with, and explain the findings."""
+"""Find elements of a message that are hard to read or incomplete, and explain the findings."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,17 +28,17 @@ def find_findings(owner: User, content: Content, insight: Insight) -> list[Findi
 
     Raises InvalidSource.
     """
-    others = [Finding("check_clipped")] if insight.is_clipped else []
+    findings = [Finding("check_clipped")] if insight.is_clipped else []
     if content.source_format is not SourceFormat.BLOCKS:
-        return check_html(insight.rendered.html) + others
+        return check_html(insight.rendered.html) + findings
     document = read_source(content.source_format, content.source).document
     assert document is not None
     if layout := find_layout(owner.id, content.layout_id):
         frame = read_layout(SourceFormat(layout.format), layout.body)
         if frame.document:
-            others = find_repeated(document, frame.document) + others
+            findings = find_repeated(document, frame.document) + findings
             document = replace(document, settings=frame.document.settings)
-    return check_document(document, find_owner_brand(db.session, owner), content.language) + others
+    return check_document(document, find_owner_brand(db.session, owner), content.language) + findings
 
 
 def explain_finding(finding: Finding) -> str:

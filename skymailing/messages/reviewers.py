@@ -1,7 +1,7 @@
-"""The addresses to which an owner can send test letters: each reader agrees once, through a link.
+"""The addresses to which an owner can send test letters, after the reader of each has agreed through a link.
 
-Otherwise, any account could send any text to strangers as a test, past opt-outs, unsubscribe links and the
-checks of mailings.
+Otherwise, any account could send any text to strangers as a test, bypassing opt-outs, unsubscribe links and
+the checks of mailings.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ LETTERS_PER_ADDRESS = 3
 
 
 class ReviewerError(UserError):
-    """An address cannot be added, or cannot get test letters."""
+    """An address cannot be added, or may not get test letters."""
 
 
 def list_reviewers(owner_id: int) -> Sequence[Reviewer]:
@@ -47,7 +47,7 @@ def list_usable(owner_id: int) -> Sequence[Reviewer]:
 
 
 def choose_recipients(owner: User, typed: Sequence[str]) -> list[str]:
-    """Return the addresses of a test letter, without duplicates; the owner's own if none is chosen.
+    """Return the addresses for a test letter, without duplicates; by default, the owner's own address.
 
     Raises ReviewerError.
     """
@@ -62,7 +62,7 @@ def choose_recipients(owner: User, typed: Sequence[str]) -> list[str]:
 
 
 def add_reviewer(owner: User, address: str, now: datetime) -> Reviewer:
-    """Add an address, and ask its reader. Raises ReviewerError and LimitReached."""
+    """Add an address, and ask its reader to agree. Raises ReviewerError and LimitReached."""
     _lock_owner(owner.id)
     key = address_key(address)
     if key == address_key(owner.email):
@@ -122,7 +122,7 @@ def stop(token: str) -> Reviewer:
 
 
 def delete_reviewer(reviewer: Reviewer) -> None:
-    """Remove an address; test letters that are waiting are not sent."""
+    """Remove an address; waiting test letters to it are not sent."""
     try:
         db.session.refresh(reviewer, with_for_update=True)
     except InvalidRequestError:  # deleted since the request began

@@ -24,7 +24,7 @@ def list_blocks(owner_id: int) -> list[SavedBlock]:
 
 
 def save_block(owner_id: int, name: str, source: str) -> SavedBlock:
-    """Save a block, given as JSON; raises InvalidSource, LimitReached, or UserError because of the name."""
+    """Save a block, given as JSON; raises InvalidSource, LimitReached, or UserError for an invalid name."""
     name = clean_line(name).strip()
     if not name or len(name) > BLOCK_NAME_MAX_LENGTH:
         raise UserError("block_name", limit=BLOCK_NAME_MAX_LENGTH)

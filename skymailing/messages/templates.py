@@ -28,7 +28,7 @@ def find_template(owner_id: int, template_id: int | None) -> MessageTemplate | N
 
 
 def save_template(message: Message, name: str) -> MessageTemplate:
-    """Save a message as a template; raises LimitReached, or UserError because of the name."""
+    """Save a message as a template; raises LimitReached, or UserError for an invalid name."""
     name = _check_name(name)
     own = select(MessageTemplate.id).where(MessageTemplate.owner_id == message.owner_id)
     require_room("template_limit", own, MAX_TEMPLATES)
@@ -39,7 +39,7 @@ def save_template(message: Message, name: str) -> MessageTemplate:
 
 
 def rename_template(template: MessageTemplate, name: str) -> None:
-    """Give a template another name; raises UserError because of the name."""
+    """Rename a template; raises UserError for an invalid name."""
     template.name = _check_name(name)
 
 

@@ -1,4 +1,4 @@
-"""Find placeholders that never print anything and other services' merge tags; suggest replacements."""
+"""Find placeholders that never print anything and merge tags of other services; suggest replacements."""
 
 import re
 from collections.abc import Collection
@@ -31,7 +31,7 @@ MERGE_TAG = re.compile(
     re.IGNORECASE,
 )
 CAPITALS = re.compile(r"%[A-Z_]+%")
-# Other services' names for a value, in letters and digits only: matching attributes, then our own name.
+# For other services' names of a value, in letters and digits only: matching attributes, and our placeholder.
 MEANINGS: dict[tuple[str, ...], tuple[tuple[str, ...], Path]] = {
     ("fname", "firstname", "first", "givenname", "имя", "имяклиента", "vorname", "username"): (
         ("first_name", "имя"),
@@ -53,7 +53,7 @@ MEANINGS: dict[tuple[str, ...], tuple[tuple[str, ...], Path]] = {
     ): ((), ("browser_url",)),
     ("company", "listcompany", "sendername", "fromname", "отправитель"): (("company",), ("sender_name",)),
 }
-BY_WORD = {word: meaning for words, meaning in MEANINGS.items() for word in words}
+BY_NAME = {name: meaning for names, meaning in MEANINGS.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,14 @@ def suggest(path: Path, attributes: Collection[str]) -> Path | None:
     return candidates[close[0]] if close else None
 
 
-def find_meaning(word: str, attributes: Collection[str]) -> Path | None:
-    """Return our placeholder for the value that other services call `word`, a simplified name."""
+def find_meaning(foreign_name: str, attributes: Collection[str]) -> Path | None:
+    """Return our placeholder for the value with this simplified name at other services."""
     for name in sorted(attributes):
-        if simplify(name) == word and name not in STANDARD_ATTRIBUTES:
+        if simplify(name) == foreign_name and name not in STANDARD_ATTRIBUTES:
             return ("client", name)
-    if word not in BY_WORD:
+    if foreign_name not in BY_NAME:
         return None
-    preferred, fallback = BY_WORD[word]
+    preferred, fallback = BY_NAME[foreign_name]
     return next((("client", name) for name in preferred if name in attributes), fallback)
 
 

@@ -1,4 +1,4 @@
-"""Delete the rows of pictures and of links to files that no stored text has contained for some days."""
+"""Delete rows of pictures and of file links that no stored text has contained for some days."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,8 +25,8 @@ GRACE = timedelta(days=2)  # after a row was last in use; an undo may restore it
 PAUSE = timedelta(hours=6)  # between two checks of the same row
 BATCH = 20  # rows per check; keeps the transaction short
 
-# Each text with the column of its owner. An unfinished design has no body, and a saved block is part of no
-# message.
+# The columns of texts, with the column of their owner. Sources are included: an unfinished design has no
+# body, and a saved block belongs to no message.
 OWNED_TEXTS: tuple[tuple[Any, Any], ...] = (
     (Message.owner_id, Message.body),
     (MessageDraft.owner_id, MessageDraft.body),
@@ -59,7 +59,7 @@ def delete_batch(
 
 
 def is_used(session: Session, owner_id: int, name: str) -> bool:
-    """Return whether one of the owner's texts contains the name; sent letters still load what they show."""
+    """Return whether a text of the owner contains the name. Texts of runs count, as letters load files."""
     sent = exists().where(Run.mailing_id == Mailing.id, Mailing.owner_id == owner_id, Run.body.contains(name))
     stored = (exists().where(owner == owner_id, text.contains(name)) for owner, text in OWNED_TEXTS)
     return any(session.scalar(select(found)) for found in (*stored, sent))

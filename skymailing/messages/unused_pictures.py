@@ -1,4 +1,4 @@
-"""Delete pictures in letters that no stored text contains any more, and files without a row."""
+"""Delete pictures that no stored text contains any more, and files without a row."""
 
 import os
 from collections.abc import Iterable

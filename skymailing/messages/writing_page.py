@@ -1,4 +1,4 @@
-"""The HTML page around a text of writing mode: a plain design with a footer.
+"""The HTML page around a text of the writing mode: a plain design with a footer.
 
 The editor's writing mode changes only the text between two comments (`composition/page_parts.py`).
 """
@@ -34,7 +34,7 @@ def write_footer(language: str) -> str:
 
 
 def translate_footer(body: str, language: str) -> str:
-    """Return the page with our own footer in the message's language; an edited footer is kept."""
+    """Return the page with our footer in the message's language; an edited footer is kept."""
     for other in LANGUAGES:
         if other != language:
             body = body.replace(write_footer(other), write_footer(language))

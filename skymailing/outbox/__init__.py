@@ -1,1 +1,1 @@
-"""Account letters: stored together with the change that they report, and sent later by a worker."""
+"""Account letters: stored in the transaction of the change that they report, and sent later by a worker."""

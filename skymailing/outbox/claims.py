@@ -1,4 +1,4 @@
-"""Claim letters of the outbox, and record what happened to them. The caller commits."""
+"""Claim letters of the outbox, and record their results. The caller commits."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -35,13 +35,13 @@ MAX_ATTEMPTS = 10
 SERVER_RETRY_DELAY = timedelta(seconds=15)  # after a fault of the mail server
 LIFETIME = timedelta(days=3)  # no one waits longer for a confirmation
 ERROR_LENGTH = 500
-# Exactly as in the index: SQLite does not recognize that a state is one of these.
+# Exactly as in the partial index: SQLite does not use it if the states are parameters.
 IS_UNSENT: ColumnElement[bool] = literal_column("outbox.state IN ('pending', 'sending')")
 
 
 def has_due(now: datetime, server_id: int | None) -> bool:
     """Return whether a letter is due that is sent through this mail server, or the installation's if None."""
-    # The first entry of the index answers for all waiting letters; with one condition, all were read.
+    # The index's first entry suffices for the waiting letters; with one combined condition, all were read.
     is_over = _is_sent_through(server_id)
     waiting = select(func.min(OutboxLetter.due_at)).where(
         IS_UNSENT, OutboxLetter.state == LetterState.PENDING
@@ -138,7 +138,7 @@ def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
             case Verdict.ROUTE_FAULT | Verdict.THROTTLED:
                 release([letter.delivery_id], now + SERVER_RETRY_DELAY, now, reply)
             case _:
-                # This includes a refused sender: a fault in our settings, which can be corrected.
+                # Includes a refused sender, which is an error in our settings that can be corrected.
                 _postpone(letter.delivery_id, letter.number, now, reply)
     started = {result.letter.delivery_id for result in results}
     if not_started := [letter.delivery_id for letter in letters if letter.delivery_id not in started]:
@@ -233,5 +233,5 @@ def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:
 
 
 def _update(letter_ids: Sequence[int], now: datetime, **values: object) -> None:
-    """Update the letters that this worker still leases; the end of the lease identifies the worker."""
+    """Update the letters that this worker still leases; the end of the lease identifies its claim."""
     leases.change_leased(OutboxLetter, letter_ids, now + LEASE, **values)

@@ -1,4 +1,4 @@
-"""Make test letters to ourselves, which show how mail servers sign what they send.
+"""Create test letters to ourselves, which show how mail servers sign letters.
 
 The subject contains a token, by which the letter is recognized when it arrives as returned mail.
 """
@@ -26,7 +26,7 @@ BODY = "SkyMailing has sent this email to itself to see how emails from {domain}
 
 
 class Probed(NamedTuple):
-    """What a test letter is about, a domain's ID or a route's name, and when the letter was sent."""
+    """The subject of a test letter, a domain's ID or a route's name, and the time when it was sent."""
 
     domain_id: int
     route: str
@@ -47,7 +47,7 @@ def make_probe_token(sent_at: datetime, domain_id: int = 0, route: str = "") -> 
 
 
 def read_probe_token(token: str) -> Probed:
-    """Return what a test letter is about. Raises BadToken."""
+    """Return the subject of a test letter. Raises BadToken."""
     about = read_token(PROBE, token, PROBE_LIFETIME).get("about")
     if not isinstance(about, list):
         raise BadToken

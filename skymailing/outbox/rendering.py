@@ -130,7 +130,7 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
 
 
 def check_reviewer(letter: OutboxLetter) -> None:
-    """Raise SubjectDeleted unless the letter goes to the owner or to someone who still agrees to get it."""
+    """Raise SubjectDeleted unless the recipient is the owner or a reviewer who still accepts letters."""
     key = address_key(letter.to)
     if key == address_key(letter.user.email):
         return
@@ -145,7 +145,7 @@ def check_reviewer(letter: OutboxLetter) -> None:
 
 
 def _find_message(letter: OutboxLetter) -> MessageModel | None:
-    """Return the saved message; None if the letter has the text of a new one."""
+    """Return the saved message; None if the letter contains the text of a new one."""
     message_id = letter.params["message_id"]
     message = db.session.get(MessageModel, message_id) if message_id is not None else None
     if message is not None and message.owner_id == letter.user_id:
@@ -162,7 +162,7 @@ def read_typed(letter: OutboxLetter) -> dict[str, Any]:
 
 
 def _find_source(letter: OutboxLetter) -> From:
-    """Return who a test letter is from; letters of older versions lack these parameters."""
+    """Return the sender of a test letter; letters of older versions lack the parameters."""
     sender_id, name = letter.params.get("sender_id"), letter.params.get("sender_name", "")
     if sender_id is None:
         return describe_from(letter.user, None, name)

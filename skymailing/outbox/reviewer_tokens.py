@@ -7,15 +7,15 @@ CONFIRM_REVIEWER = "confirm-reviewer"
 
 
 def make_reviewer_token(reviewer: Reviewer) -> str:
-    """Return a token for the reader of the address."""
+    """Return a token for the reviewer's address."""
     return make_token(CONFIRM_REVIEWER, {"reviewer": reviewer.id, "stamp": _stamp(reviewer)})
 
 
 def read_reviewer_token(token: str) -> Reviewer:
-    """Return the address that the token belongs to.
+    """Return the reviewer to whom the token belongs. Raises BadToken.
 
-    It can be confirmed for a day; once it is, the token never expires, so that its reader can stop the
-    letters. Raises BadToken.
+    It can confirm the address for a day. After that, it never expires, so that the reviewer can always stop
+    the letters.
     """
     payload = read_token(CONFIRM_REVIEWER, token, None)
     reviewer = find_object(Reviewer, payload.get("reviewer"))

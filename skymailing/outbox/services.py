@@ -69,8 +69,8 @@ def add_test_letter(
 ) -> OutboxLetter:
     """Add a letter with the user's message, filled with a client's values; raises LimitReached.
 
-    It is sent to the user or to `to`, an address whose reader has agreed, from `sender` through that sender's
-    mail server, or else from the service's own address.
+    It is sent to the user, or to `to`, an address whose reader has agreed. It comes from `sender` through
+    that sender's mail server; without a sender, from the service's own address.
     """
     limit = quota_settings().test_letters_per_hour
     use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)
@@ -86,7 +86,7 @@ def add_test_letter(
 
 
 def _count_as_letter(user: User, now: datetime) -> None:
-    """Count a test letter like those of mailings; raises LimitReached if no more may be sent now."""
+    """Count a test letter like a letter of a mailing; raises LimitReached if no more may be sent now."""
     is_new = letters.is_new(user, now)
     if not letters.reserve(db.session.connection(), user.id, 1, is_new, now):
         reached = letters.find_reached(user, now)

@@ -1,7 +1,7 @@
 """The letter that asks a person to confirm a subscription, and the token in its link.
 
-It contains the form owner's text, and nothing that the visitor typed: otherwise, anyone could send strangers
-a text of their choice.
+It contains the form owner's text, but nothing that the visitor typed: otherwise, anyone could send a text of
+their choice to strangers.
 """
 
 from dataclasses import replace
@@ -60,7 +60,7 @@ def _stamp(signup: Signup) -> str:
 
 
 def find_signup(letter: OutboxLetter) -> Signup:
-    """Return the signup that a letter is about. Raises SubjectDeleted if there is nothing to confirm."""
+    """Return the signup that a letter confirms. Raises SubjectDeleted if there is nothing to confirm."""
     signup = db.session.get(Signup, letter.params["signup_id"])
     if signup is None or (signup.owner_id, signup.email_key) != (letter.user_id, address_key(letter.to)):
         raise SubjectDeleted("signup_gone")
@@ -71,9 +71,9 @@ def find_signup(letter: OutboxLetter) -> Signup:
 
 
 def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
-    """Return who a confirmation letter is from; the service's address if the sender cannot be used now.
+    """Return the sender of a confirmation letter, or the service's address if it cannot be used now.
 
-    If the sender has no name, the letter has the one on the form's page, which the person has just seen.
+    If the sender has no name, the letter has the owner's name from the form, which the person has just seen.
     """
     sender, name = form.sender, find_public_name(letter.user)
     if sender is None or not is_usable(sender):
@@ -84,5 +84,5 @@ def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
 
 
 def find_public_name(owner: User) -> str:
-    """Return the owner's name as on the form's page, which the person has just seen."""
+    """Return the owner's name as on the form's page."""
     return db.session.scalar(select(Brand.name).where(Brand.owner_id == owner.id)) or owner.sender_name

@@ -58,7 +58,7 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
         while _has_due(at := now + timedelta(seconds=time.monotonic() - start), server_id):
             count = _send_window(at, server_id)
             sent += count or 0
-            # Check this even if the server cannot be used: finding that out may have taken long.
+            # Check this even if the server cannot be used, since that may have taken a long time to find out.
             if should_yield(time.monotonic() - start):
                 hints.hint_outbox()
                 return sent
@@ -115,7 +115,7 @@ def _send_through(chosen: RouteChoice, server: ServerAccess | None, now: datetim
         db.session.commit()
         letters = claims.render_claimed(ids, now)
         db.session.commit()
-        # If there is no letter, another worker has claimed those that are due.
+        # If there are no letters, another worker has claimed the due ones.
         is_usable = bool(ids) and (not letters or _hand_over(letters, chosen, server, results, now))
     finally:
         if chosen.is_probe and not results:
@@ -130,7 +130,7 @@ def _hand_over(
     results: list[Result],
     now: datetime,
 ) -> bool:
-    """Hand over letters, and record and report the results; return whether the route is usable."""
+    """Hand over letters, record and report the results, and return whether the route is usable."""
     dispatcher = get_dispatcher()
     pool, rates = dispatcher.lanes.use(chosen.route, server), dispatcher.account_rates_of(server)
     pool.apply_memory(chosen.memory, utcnow())
@@ -172,6 +172,6 @@ def _connect(pool: SessionPool, letters: list[Letter], now: datetime) -> Pipelin
 
 
 def _record(letters: list[Letter], results: list[Result], now: datetime) -> None:
-    db.session.rollback()  # an earlier attempt may have failed in the middle
+    db.session.rollback()  # an earlier attempt may have failed halfway
     claims.record(letters, results, now)
     db.session.commit()

@@ -23,7 +23,7 @@ class Place:
     def matches(self, words: list[str]) -> bool:
         """Return whether each word begins one of the page's own or other words."""
         known = f"{self.label} {self.words}".lower().split()
-        return all(any(one.startswith(word) for one in known) for word in words)
+        return all(any(label.startswith(word) for label in known) for word in words)
 
 
 PLACES = (

@@ -13,9 +13,9 @@ SELLING_KINDS = (MailingKind.MAILING, MailingKind.SEQUENCE)
 
 
 def find_credited(client: Client, purchased_at: datetime) -> Row[tuple[int, int]] | None:
-    """Return the run and the mailing of the link that the client clicked last, None if there is no click.
+    """Return the run and the mailing of the link that the client clicked last, or None without a click.
 
-    Of each link, the times of the first and of the last click are known. Clicks by machines do not count.
+    For each link, only the times of the first and the last click are stored. Clicks by machines do not count.
     """
     until = to_milliseconds(purchased_at)
     since = to_milliseconds(purchased_at - PERIOD)

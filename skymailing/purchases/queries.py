@@ -1,4 +1,4 @@
-"""Read purchases, and add up what mailings sold. Orders with the amount 0 were refunded, and do not count."""
+"""Read purchases, and add up the sales of mailings. Orders with the amount 0 are refunds and do not count."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Revenue:
 
 @dataclass(frozen=True)
 class Sales:
-    """What people bought after clicking links of mailings: in total, and for each mailing."""
+    """Purchases after clicks on links of mailings: in total, and for each mailing."""
 
     totals: list[Revenue] = field(default_factory=list)
     mailings: list[tuple[int, str, list[Revenue]]] = field(default_factory=list)  # ID and name
@@ -49,17 +49,17 @@ def has_purchases(owner_id: int) -> bool:
 
 
 def sum_of_client(client: Client) -> list[Revenue]:
-    """Return what a client has bought, with or without a click before."""
+    """Return the total of a client's purchases, including those without an earlier click."""
     return _sum(Purchase.client_id == client.id)
 
 
 def sum_of_run(run_id: int) -> list[Revenue]:
-    """Return what the recipients of a run bought."""
+    """Return the revenue from the recipients of a run."""
     return _sum(Purchase.run_id == run_id)
 
 
 def sum_of_runs(run_ids: Collection[int]) -> dict[int, dict[str, int]]:
-    """Return the amounts that the recipients of runs bought for, by run and currency."""
+    """Return the revenue from the recipients of runs, by run and currency."""
     columns = (Purchase.run_id, Purchase.currency)
     statement = select(*columns, add_amounts()).where(Purchase.run_id.in_(run_ids), Purchase.amount > 0)
     found: dict[int, dict[str, int]] = {}
@@ -70,7 +70,7 @@ def sum_of_runs(run_ids: Collection[int]) -> dict[int, dict[str, int]]:
 
 
 def add_amounts() -> ColumnElement[Any]:
-    """Return the sum of the amounts; SQLite's `sum` fails above 64 bits, its `total` becomes less exact."""
+    """Return the sum of the amounts. Above 64 bits, SQLite's `sum` fails; its `total` is only less exact."""
     return func.total(Purchase.amount) if is_sqlite() else func.sum(Purchase.amount)
 
 

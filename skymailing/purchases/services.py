@@ -1,4 +1,4 @@
-"""Record purchases, correct their amounts, and keep them with their clients."""
+"""Record purchases, correct their amounts, and reassign them when their clients change."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from skymailing.models import Client, MergedAddress, Purchase
 from skymailing.purchases.crediting import find_credited
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
-MOST_AHEAD = timedelta(minutes=10)  # of our clock
+MOST_AHEAD = timedelta(minutes=10)  # by which a shop's clock may be ahead of ours
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def add_purchase(client: Client, values: NewPurchase, now: datetime) -> tuple[Pu
 
 
 def correct_amount(purchase: Purchase, amount: int, currency: str) -> None:
-    """Replace the amount of an order, for example after a refund; everything else stays."""
+    """Replace the amount of an order, for example after a refund; all other values stay."""
     purchase.amount, purchase.currency = amount, currency
     db.session.flush()
 
@@ -68,7 +68,7 @@ def find_buyer(owner_id: int, client_id: int) -> Client | None:
 
 
 def find_buyer_by_address(owner_id: int, email_key: str) -> Client | None:
-    """Return the client with an address, or the one into whom a client with this address was merged.
+    """Return the client with an address, or the client into whom its former owner was merged.
 
     The client cannot be deleted until the transaction ends.
     """
@@ -78,7 +78,7 @@ def find_buyer_by_address(owner_id: int, email_key: str) -> Client | None:
     is_theirs = (Client.email_key == email_key) | Client.email_key.in_(merged)
     own = select(Client).where(Client.owner_id == owner_id, is_theirs)
     found = own.order_by((Client.email_key == email_key).desc(), Client.id).limit(1)
-    # If the client is being merged, the first statement waits and finds no one, the second the kept client.
+    # If the client is being merged, the first query waits and finds no one; the second finds the kept client.
     return _keep(found) or _keep(found)
 
 
@@ -97,9 +97,9 @@ def find_purchases(client_ids: Iterable[int]) -> dict[int, list[int]]:
 
 
 def give_purchases(owner_id: int, buyers: Mapping[int, list[int]], giver_id: int | None) -> None:
-    """Give a client's purchases, or those without a client, to clients: IDs of purchases by ID of the client.
+    """Reassign purchases of a client, or those without a client; `buyers` has purchase IDs by client ID.
 
-    SQLite may have given the ID of a removed purchase to a new one, which has another client.
+    SQLite may have given the ID of a removed purchase to a new purchase, which has another client.
     """
     given = Purchase.client_id.is_(None) if giver_id is None else Purchase.client_id == giver_id
     for client_id, ids in buyers.items():

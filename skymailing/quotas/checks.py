@@ -117,7 +117,7 @@ def evaluate(expression: ScalarSelect[int]) -> int:
 
 
 def require_room(code: str, rows: Select[Any], limit: int) -> None:
-    """Raise LimitReached if there are as many rows as the limit allows."""
+    """Raise LimitReached if the number of rows has reached the limit."""
     if limit and count_up_to(rows, limit) >= limit:
         raise LimitReached(code, limit)
 

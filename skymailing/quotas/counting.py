@@ -47,9 +47,9 @@ UPSERT_COUNT = Upsert(_upsert_count)
 
 
 def subtract(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
-    """Subtract from the owner's count for this hour, and the rest from that for the previous hour.
+    """Subtract from the owner's count for this hour, and the remainder from that for the previous hour.
 
-    It may have been counted in the previous hour. No count falls below zero.
+    Uses may have been counted in the previous hour. No count falls below zero.
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
         row = _belongs_to(owner_id, kind) & (UsageHour.begins_at == begins_at)
@@ -82,7 +82,7 @@ def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dic
 
 
 def delete_old(now: datetime) -> None:
-    """Delete counts that no limit or reputation considers any longer."""
+    """Delete counts that neither limits nor reputations consider any more."""
     hour = hour_of(now)
     is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - RETENTION)
     with Session(db.engine) as session, session.begin():

@@ -132,7 +132,7 @@ def find_reached(user: User, now: datetime) -> ReachedLimit | None:
 
 
 def _find_end(user: User, limit: LetterLimit, begins_at: datetime) -> datetime:
-    """Return when the hour is no longer counted, or the account is no longer new."""
+    """Return the time when the hour is no longer counted, or the account is no longer new."""
     ends_at = begins_at + limit.hours * counting.HOUR
     no_longer_new = get_new_account_end(user)
     return min(ends_at, no_longer_new) if limit.is_for_new and no_longer_new else ends_at

@@ -1,1 +1,1 @@
-"""Requests to addresses that users typed: only to public hosts, with limits on time and size."""
+"""Requests to addresses entered by users: only to public hosts, with limits on time and size."""

@@ -1,8 +1,8 @@
-"""Connect to a web server whose address a user typed, and read what it responds.
+"""Connect to a web server whose address a user entered, and read its response.
 
-The host is resolved once per connection, and the socket is connected to an address that was checked
-(`public_addresses`). Proxy settings in the environment are ignored. The time limit covers everything, also
-the DNS lookup. Webhooks and checks of links use this.
+The host is resolved once per connection, and the socket is connected to one of the checked addresses
+(`public_addresses`). Proxy settings in the environment are ignored. The time limit covers everything,
+including the DNS lookup. Webhooks and link checks use this module.
 """
 
 import io
@@ -17,7 +17,7 @@ from skymailing.delivery.smtp.public_addresses import Network
 
 
 class ResponseTooLong(Exception):
-    """The server sends more than is read."""
+    """The response is longer than the limit."""
 
 
 class Deadline:
@@ -30,14 +30,14 @@ class Deadline:
         """Return the seconds that are left; raises TimeoutError if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the time is over")
+            raise TimeoutError("the deadline has passed")
         return left
 
 
 class LimitedReader(io.RawIOBase):
-    """Reads a socket until the deadline, and a limited number of bytes.
+    """Reads a limited number of bytes from a socket until the deadline.
 
-    Otherwise a server that sends a byte now and then could keep us waiting forever.
+    Otherwise, a server that sends a byte from time to time could keep us waiting forever.
     """
 
     def __init__(self, connected: socket.socket, deadline: Deadline, most_bytes: int) -> None:
@@ -58,7 +58,7 @@ class LimitedReader(io.RawIOBase):
 
 
 class ReadableSocket:
-    """What http.client needs of a socket."""
+    """The part of a socket's interface that http.client uses."""
 
     def __init__(self, connected: socket.socket, deadline: Deadline, most_bytes: int) -> None:
         self._reader = LimitedReader(connected, deadline, most_bytes)
@@ -71,7 +71,7 @@ class ReadableSocket:
 def connect(
     host: str, port: int, *, is_encrypted: bool, allowed: Collection[Network], deadline: Deadline
 ) -> socket.socket:
-    """Return a connected socket; raises OSError, NotPublic if the host has no public address."""
+    """Return a connected socket; raises OSError, or NotPublic if the host has no public address."""
     seconds = deadline.left()
     connected = public_addresses.connect(host, port, seconds, allowed, deadline.left)
     try:
@@ -81,7 +81,7 @@ def connect(
         if not is_encrypted:
             return connected
         return verifying_context().wrap_socket(connected, server_hostname=host)
-    except BaseException:  # no connection may stay open
+    except BaseException:  # never leave the connection open
         connected.close()
         raise
 
@@ -89,7 +89,7 @@ def connect(
 def write(connected: socket.socket, request: bytes, deadline: Deadline) -> None:
     """Send a request before the deadline."""
     unsent = memoryview(request)
-    while unsent:  # not sendall(), whose timeout begins again with every part
+    while unsent:  # not sendall(), whose timeout starts again with every part
         connected.settimeout(deadline.left())
         unsent = unsent[connected.send(unsent) :]
 

@@ -85,8 +85,8 @@ def change_sender(sender: Sender, values: SenderValues, now: datetime) -> None:
 
 def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     if values.is_default and not sender.is_default:
-        others = update(Sender).where(Sender.owner_id == sender.owner_id, Sender.is_default)
-        db.session.execute(others.values(is_default=False))
+        defaults = update(Sender).where(Sender.owner_id == sender.owner_id, Sender.is_default)
+        db.session.execute(defaults.values(is_default=False))
     key = address_key(values.address)
     is_new_address = key != sender.address_key
     if is_new_address:

@@ -1,1 +1,1 @@
-"""Read settings from the environment for `config.py`: the engine's, those for retention, and helpers."""
+"""Read settings from the environment for `config.py`: for the engine, retention, limits and other topics."""

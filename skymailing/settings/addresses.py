@@ -1,4 +1,4 @@
-"""Check settings that contain addresses and URLs; each error says what to write and quotes no password."""
+"""Check settings that contain addresses and URLs. Errors describe the correct form, and quote no password."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -11,7 +11,7 @@ from skymailing.errors import ConfigurationError, UserError
 
 # Quotes neither the value nor the library's message, since both can contain the password.
 UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
-# Avoids the parsers, whose import would slow down every command.
+# Such an address needs no parser, whose import would slow down every command.
 PLAIN_SENDER = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,20}")
 # A local part has 64 characters (RFC 5321, 4.5.3.1.1), of which a + and the token take 41.
 BOUNCE_NAME_LENGTH = 23
@@ -22,8 +22,8 @@ DRIVER = "postgresql+psycopg"
 
 
 def parse_sender(name: str, text: str) -> str:
-    """Return a sender as in a From field, its address as letters use it: `news@example.com` or
-    `Shop <news@example.com>`; `name` is the setting's. Raises ConfigurationError.
+    """Return the sender in the setting `name` as in a From field, with a normalized address:
+    `news@example.com` or `Shop <news@example.com>`. Raises ConfigurationError.
     """
     if PLAIN_SENDER.fullmatch(text):
         return text
@@ -93,9 +93,9 @@ def is_redis_url(text: str) -> bool:
 
 def parse_database_url(text: str) -> str:
     """Return the database's URL with the driver that is installed; raises ConfigurationError."""
-    scheme, colon, rest = text.partition("://")
+    scheme, separator, remainder = text.partition("://")
     if scheme in POSTGRESQL:
-        text = f"{DRIVER}{colon}{rest}"
+        text = f"{DRIVER}{separator}{remainder}"
     elif scheme.startswith("postgresql+"):
         raise ConfigurationError(
             "DATABASE_URL names a driver that is not installed: write postgresql:// without a driver."
@@ -116,6 +116,6 @@ def _is_supported(text: str) -> bool:
 
 
 def _is_parsed_alike(url: URL, text: str) -> bool:
-    """Return whether the standard library, which keeps passwords out of the logs, finds the same password."""
+    """Return whether the standard library, which keeps passwords out of logs, finds the same password."""
     parts = urlsplit(text)
     return unquote(parts.password or "") == str(url.password or "") and parts.port == url.port

@@ -1,4 +1,4 @@
-"""The database's options: how JSON is written, and how long PostgreSQL keeps locks of a vanished host."""
+"""The database's options: how JSON is written, and how long PostgreSQL keeps the locks of a lost host."""
 
 import json
 from typing import Any
@@ -19,11 +19,11 @@ class DatabaseLimits(EnvironmentReader):
     def read(self) -> dict[str, int]:
         """Return the limits by name; raises ConfigurationError."""
         return {
-            # An idle transaction ends; its locks block all other transactions that need the same rows.
+            # Ends idle transactions, whose locks block all other transactions that need the same rows.
             "idle": self._number("DATABASE_IDLE_SECONDS", 30, 0, 86_400),
-            # Waiting for a lock ends with an error. Workers retry, and pages ask the visitor to.
+            # Ends the wait for a lock with an error. Workers then retry, and pages ask the visitor to retry.
             "lock": self._number("DATABASE_LOCK_SECONDS", 20, 0, 86_400),
-            # Data that the other side does not acknowledge ends the connection, on both sides.
+            # Ends a connection, on both sides, if the other side does not acknowledge data.
             "network": self._number("DATABASE_NETWORK_SECONDS", 30, 0, 86_400),
         }
 
@@ -48,13 +48,13 @@ def build_engine_options(url: str, limits: dict[str, int]) -> dict[str, Any]:
 
 
 def _make_client_options(seconds: int) -> dict[str, Any]:
-    """Return libpq's options: how this side notices that the server is gone."""
+    """Return libpq's options, with which this side detects the loss of the server."""
     options = {"connect_timeout": CONNECT_SECONDS}
     return options | _detect_loss(seconds, "keepalives")
 
 
 def _make_server_options(limits: dict[str, int]) -> list[str]:
-    """Return the settings of the server's session: how it notices that this side is gone."""
+    """Return the settings of the server's session, with which the server detects the loss of this side."""
     values = {
         "idle_in_transaction_session_timeout": limits["idle"] * 1000,
         "lock_timeout": limits["lock"] * 1000,
@@ -64,7 +64,7 @@ def _make_server_options(limits: dict[str, int]) -> list[str]:
 
 
 def _detect_loss(seconds: int, prefix: str) -> dict[str, int]:
-    """Return options that end a connection whose other side is silent, named as libpq or the server does."""
+    """Return options that end a connection whose other side is silent, with libpq's or the server's names."""
     if not seconds:
         return {}
     probe = max(1, seconds // (PROBES + 1))

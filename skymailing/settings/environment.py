@@ -46,9 +46,9 @@ class EnvironmentReader:
 def read_numbers(
     environ: Mapping[str, str], variables: Mapping[str, tuple[str, int]], problem: str
 ) -> dict[str, int]:
-    """Return the numbers that are set, by name; `variables` gives each name's variable and largest value.
+    """Return the numbers that are set, by name; `variables` has each name's variable and largest value.
 
-    Raises ConfigurationError, which says "<variable> must be <problem>".
+    Raises ConfigurationError with the text "<variable> must be <problem>".
     """
     given = {}
     for name, (variable, largest) in variables.items():

@@ -1,4 +1,4 @@
-"""Define how much one user may use. LIMIT_<NAME> in the environment sets a limit; 0 means none."""
+"""Define the limits of one user. LIMIT_<NAME> in the environment sets a limit; 0 means no limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -41,7 +41,7 @@ class QuotaSettings:
     unfinished_imports: int = 3
     imports_per_day: int = 100
     api_requests_per_minute: int = 600  # of one API key
-    rejections_per_import: int = 20_000  # stored to be corrected; further ones are only counted
+    rejections_per_import: int = 20_000  # stored for correction; further ones are only counted
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "QuotaSettings":

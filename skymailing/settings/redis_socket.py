@@ -13,7 +13,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
 
 def redis_socket(data_dir: Path) -> Path:
-    """Return the socket's path, which is outside DATA_DIR if that is too long or has special characters."""
+    """Return the socket's path; it is outside DATA_DIR if that path is too long or has special characters."""
     path = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH and PLAIN_PATH.fullmatch(str(path)):
         return path

@@ -1,4 +1,4 @@
-"""Define how returned mail is received, besides the pipe: providers' webhooks, and a mailbox."""
+"""Define how returned mail is received other than by a pipe: providers' webhooks, and a mailbox."""
 
 import re
 from collections.abc import Mapping

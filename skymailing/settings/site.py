@@ -1,4 +1,4 @@
-"""Define how people reach the operator of the site: an address for questions, and an imprint."""
+"""Define how people can contact the operator of the site: an address for questions, and an imprint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from skymailing.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """What every page links to; pages leave out empty values."""
+    """The links on every page; empty values are omitted."""
 
     contact: str = ""  # an email address
     imprint: str = ""  # the URL of a page

@@ -1,1 +1,1 @@
-"""Sign-up forms: public pages through which people subscribe, and confirm it by email."""
+"""Sign-up forms: public pages through which people subscribe; they confirm by email."""

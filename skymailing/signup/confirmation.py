@@ -42,8 +42,8 @@ from skymailing.tokens import BadToken
 def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) -> Signup:
     """Confirm the address that the token was sent to. Raises BadToken.
 
-    Repeating it changes nothing: the person may have unsubscribed since. If the owner's client limit is
-    reached, the person becomes a client as soon as there is room (`add_waiting`).
+    A repeated confirmation changes nothing, since the person may have unsubscribed in the meantime. If the
+    owner's client limit is reached, the person becomes a client as soon as there is room (`add_waiting`).
     """
     keep_form(SignupForm.uuid == form_uuid)
     signup_id = read_signup_token(token, form_uuid).id
@@ -74,7 +74,7 @@ def keep_form(is_form: ColumnElement[bool]) -> None:
 
 
 def add_waiting(signup: Signup, now: datetime) -> bool:
-    """Add the client of a confirmed request that has waited for room; return whether there was room."""
+    """Add the client of a confirmed request that waited for room; return whether there was room."""
     signup.is_waiting = not _add_client(signup, now)
     return not signup.is_waiting
 
@@ -82,7 +82,7 @@ def add_waiting(signup: Signup, now: datetime) -> bool:
 def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
     """Record the request and its confirmation together.
 
-    A request that no one confirms proves nothing and could come from a bot, so it never gets here.
+    An unconfirmed request proves nothing and could come from a bot, so it is not recorded.
     """
     source: dict[str, Any] = {"form_id": signup.form_id, "text_id": signup.text_id}
     requested = Evidence(signup.ip, signup.agent, **source)
@@ -96,7 +96,7 @@ def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
 
 def _add_client(signup: Signup, now: datetime) -> bool:
     """Create or update the client, with the form's tags; return False if there is no room for a new one."""
-    tag_ids = _lock_tags(signup.form_id)  # before the client, as everywhere
+    tag_ids = _lock_tags(signup.form_id)  # before the client, in the same order as everywhere
     client = _lock_client(signup)
     if client is None:
         try:
@@ -107,7 +107,7 @@ def _add_client(signup: Signup, now: datetime) -> bool:
         new |= {"origin": Origin.FORM, "origin_id": signup.form_id}
         texts = dict.fromkeys(("full_name", "comment", "timezone"), "")
         values = texts | {"attributes": {}, "created_at": now, "updated_at": now}
-        # A concurrent request may add the same client.
+        # A concurrent transaction may add the same client.
         db.session.execute(insert_into(Client).values(new | values).on_conflict_do_nothing())
         client = _lock_client(signup)
         assert client is not None

@@ -189,5 +189,5 @@ def is_https(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    is_plain = url.isprintable() and not any(sign in url for sign in " \"'<>\\`")
+    is_plain = url.isprintable() and not any(character in url for character in " \"'<>\\`")
     return is_plain and parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc

@@ -1,9 +1,8 @@
-"""Ask DNS whether a domain accepts mail, so that people notice typos at once.
+"""Ask DNS whether a domain accepts mail, so that people notice typos immediately.
 
-This is the only query that a web process makes because of a visitor's input, and it goes to the resolver. The
-process must not wait long for DNS: each answer is cached, a query times out after a second, only a few run at
-a time, and there are none for a while after the resolver has failed. Without an answer, the address is
-accepted.
+This is the only network query that a web process makes for a visitor's input, and it goes to the resolver.
+The process must not wait long for DNS. So answers are cached, a query times out after a second, only a few
+run at a time, and queries pause after the resolver has failed. Without an answer, the address is accepted.
 """
 
 import threading
@@ -42,9 +41,9 @@ def may_accept_mail(email: str) -> bool:
 
 
 def is_unknown_to_dns(domain: str) -> bool:
-    """Return whether a public resolver's answer about a domain would mean nothing.
+    """Return whether DNS cannot answer whether a domain accepts mail.
 
-    A resolver does not know private names, and names reserved for examples (RFC 2606) are for tests and
+    Public resolvers do not know private names. Names reserved for examples (RFC 2606) are used in tests and
     demonstrations. With the mail catcher, no letters are sent anyway.
     """
     names = domain.split(".")

@@ -1,8 +1,8 @@
 """Decide whether a submitted form is accepted, needs another step, or is rejected.
 
-No single measure stops every bot. Together they make a flood slow and expensive: a signed stamp, limits per
-network, proof of work once a form gets more requests than usual, and at most three letters per mailbox and
-day (`requests.py`).
+No single measure stops every bot. Together, these measures make a flood slow and expensive: a signed stamp,
+limits per network, proof of work once a form gets more requests than usual, and at most three letters per
+mailbox and day (`requests.py`).
 """
 
 import ipaddress
@@ -50,7 +50,7 @@ class Visitor:
 def judge(
     form: SignupForm, email_key: str, visitor: Visitor, stamp: str, proof: str, now: datetime
 ) -> Verdict:
-    """Return what to do with a submission without errors; count it unless it needs another step."""
+    """Return the decision about a submission without errors; count it unless it needs another step."""
     keys = [f"form:{form.id}", f"owner:{form.owner_id}"]
     bits = _choose_bits(rates.peek(keys, now))
     shown = read_stamp(stamp, form.uuid, email_key, now)
@@ -65,7 +65,7 @@ def judge(
 
 
 def _choose_bits(counts: list[float]) -> int:
-    """Return how many bits of proof of work are needed: none in normal times, one more for each doubling."""
+    """Return the required bits of proof of work: none at a normal rate, and one more for each doubling."""
     excess = max(count / limit for count, limit in zip(counts, (PER_FORM, PER_OWNER), strict=True))
     return min(MAX_BITS, MIN_BITS + int(math.log2(excess))) if excess >= 1 else 0
 

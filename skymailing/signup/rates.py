@@ -1,7 +1,7 @@
 """Count sign-ups over a sliding period: in Redis for all processes, in memory while Redis is down.
 
-Without Redis, each process counts separately: limits are a few times higher, but they neither disappear nor
-block everyone. The limit that protects strangers' mailboxes is in the database (`requests.py`).
+While Redis is down, each process counts separately: limits are a few times higher, but they still work and do
+not block everyone. The limit that protects strangers' mailboxes is in the database (`requests.py`).
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def peek(keys: Sequence[str], now: datetime) -> list[float]:
 
 
 def _measure(keys: Sequence[str], now: datetime, increment: int) -> list[float]:
-    """Return the uses in this clock hour, plus the share of the previous hour's that are in the period."""
+    """Return the uses in this clock hour, plus the share of the previous hour's uses within the period."""
     period, elapsed = divmod(now.timestamp(), PERIOD)
     share = 1 - elapsed / PERIOD
     names = [(f"{key}:{int(period)}", f"{key}:{int(period) - 1}") for key in keys]

@@ -1,7 +1,7 @@
 """Store a person's request to subscribe, and add the letter that asks for confirmation.
 
-Nothing here depends on whether the owner knows the address, so neither the response nor its timing
-reveals this.
+Nothing here depends on whether the address belongs to a client of the owner, so neither the response nor its
+timing reveals this.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class Request:
 def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: datetime) -> bool:
     """Store the request, or its newest values; return whether a confirmation letter was added.
 
-    Call it with the form's language active: the text that the visitor agreed to may be the default one.
+    Call it with the form's language active: the text to which the visitor agreed may be the default text.
 
     No letter is added if the mailbox has had one in the last ten minutes, or three in the last day.
     """
@@ -84,10 +84,10 @@ UPSERT_REQUEST = Upsert(_make_request_upsert, (Signup.id, Signup.requests))
 
 
 def _claim_letter(email: str, now: datetime) -> bool:
-    """Return whether a mailbox may get a letter now; if so, record it.
+    """Return whether a mailbox may get a letter now; if so, record the letter.
 
-    This is one statement, so that concurrent requests cannot exceed the limits. Tags, as in
-    name+tag@example.com, and the domains of Yandex lead to the same mailbox.
+    This is one statement, so that concurrent requests cannot exceed the limits. Addresses that differ only in
+    a tag, as in name+tag@example.com, or in the domain of Yandex belong to the same mailbox.
     """
     mailbox = hashlib.sha256(person_key(email).encode()).hexdigest()
     row = {"mailbox": mailbox, "latest_at": now, "second_at": LONG_AGO, "third_at": LONG_AGO}

@@ -19,7 +19,7 @@ from skymailing.signup.fields import FormField, write_fields
 
 @dataclass(frozen=True, slots=True)
 class FormValues:
-    """An owner's choices for a form. Empty strings stand for the defaults in the form's language."""
+    """An owner's choices for a form. Empty strings mean the defaults in the form's language."""
 
     name: str
     language: str
@@ -89,7 +89,7 @@ def _write(form: SignupForm, values: FormValues) -> None:
     ids = find_or_create_tags(form.owner_id, values.tags).values()
     form.tags = list(db.session.scalars(select(Tag).where(Tag.id.in_(ids)))) if ids else []
     condition = (Topic.owner_id == form.owner_id) & Topic.id.in_(values.topic_ids)
-    # Another window may have deleted a topic since the page was opened: save the rest.
+    # Another window may have deleted a topic since the page was opened; save the others.
     kept = select(Topic).where(condition).order_by(Topic.id).with_for_update(read=True, key_share=True)
     form.topics = list(db.session.scalars(kept)) if values.topic_ids else []
     db.session.flush()

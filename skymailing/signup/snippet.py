@@ -1,4 +1,4 @@
-"""Write the code that owners paste into their website, and the QR code of a form's page."""
+"""Write the code that owners paste into their website, and draw the QR code of a form's page."""
 
 import segno
 from flask import current_app

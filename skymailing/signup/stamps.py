@@ -37,7 +37,7 @@ def make_step_stamp(form_uuid: str, email_key: str, bits: int, now: datetime) ->
 
 
 def read_stamp(stamp: str, form_uuid: str, email_key: str, now: datetime) -> Stamp | None:
-    """Return the content of a stamp; None if it is missing, forged, too old, too new, or for another form."""
+    """Return the content of a stamp; None if it is missing, forged, too old, too new, or of another form."""
     try:
         payload = read_token(PAGE, stamp, LIFETIME)
     except BadToken:

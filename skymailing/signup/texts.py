@@ -1,6 +1,6 @@
-"""Texts of a form, with defaults in the form's language for those that its owner left empty.
+"""Texts of a form, with defaults in the form's language for texts that its owner left empty.
 
-Call these functions with that language active (`force_locale`).
+Call these functions with the form's language active (`force_locale`).
 """
 
 from dataclasses import dataclass

@@ -19,9 +19,9 @@ def choose_text_color(color: str) -> str:
     return max((LIGHT, DARK), key=lambda text: measure_contrast(text, color))
 
 
-def measure_contrast(one: str, other: str) -> float:
+def measure_contrast(first: str, second: str) -> float:
     """Return the contrast ratio of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
-    darker, lighter = sorted((_measure_luminance(one), _measure_luminance(other)))
+    darker, lighter = sorted((_measure_luminance(first), _measure_luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 
 

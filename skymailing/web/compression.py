@@ -1,8 +1,8 @@
 """Compress text responses with gzip.
 
-BREACH is not a risk here. It needs a page that mixes a secret with an attacker's text, requested by
-another site with the user's cookie. Our sessions are SameSite=Lax, so other sites' requests carry no
-cookie. The only secret on a page, the CSRF token, is signed again every second.
+The BREACH attack is not possible here. It needs a page that contains a secret and an attacker's text, and
+that another site requests with the user's cookie. Our cookies are SameSite=Lax, so requests by other sites
+carry no cookie. The only secret on a page, the CSRF token, is signed again every second.
 """
 
 import gzip

@@ -27,10 +27,10 @@ BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 
 
 def csv_safe(value: Any) -> Any:
-    """Return a value that a spreadsheet shows as text and never runs; numbers remain numbers.
+    """Return a value that a spreadsheet shows as text and never evaluates; numbers remain numbers.
 
-    Puts an apostrophe where a formula could begin, even in front of other apostrophes, so that `csv_restore`
-    is the exact inverse.
+    Inserts an apostrophe where a formula could begin, even in front of other apostrophes, so that
+    `csv_restore` is the exact inverse.
     """
     return UNSAFE_SIGN.sub("'", value) if isinstance(value, str) else value
 

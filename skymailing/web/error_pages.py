@@ -19,7 +19,7 @@ from skymailing.web.error_texts import explain
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 5  # a restarting database is back by then
+RETRY_SECONDS = 5  # by then, a restarting database is available again
 FORMATS = "skymailing_error_formats"  # in app.extensions: functions that respond instead, by path prefix
 
 # The title and the text of each error, translated when it is shown.
@@ -88,7 +88,7 @@ def show_database_unavailable(error: OperationalError) -> Response:
 
 
 def treat_as_visitor_if_unknown() -> None:
-    """If the user cannot be loaded, show the error page as to a visitor, in the browser's language."""
+    """If the user cannot be loaded, show the error page as for a visitor, in the browser's language."""
     try:
         getattr(current_user, "locale", None)
     except SQLAlchemyError:
@@ -96,7 +96,7 @@ def treat_as_visitor_if_unknown() -> None:
 
 
 def show_deleted(_error: ObjectDeletedError) -> Response:
-    """Return 404 if something that the request had loaded was deleted before it was changed."""
+    """Return 404 if an object was deleted after the request had loaded it and before it was changed."""
     db.session.rollback()
     return show_error(NotFound())
 
@@ -130,7 +130,7 @@ def render_error(code: int, title: str, text: str) -> Response:
     if "text/html" in request.accept_mimetypes.values():
         try:
             return make_response(render_template("errors/error.html", code=code, title=title, text=text))
-        except Exception:  # the error page may fail for the same reason as the page, such as the database
+        except Exception:  # the error page may fail for the same reason, such as an unavailable database
             logger.exception("The error page for %s failed", code)
     response = make_response(f"{code} {title}\n{text}\n")
     response.mimetype = "text/plain"
@@ -138,7 +138,7 @@ def render_error(code: int, title: str, text: str) -> Response:
 
 
 def explain_http_error(error: HTTPException) -> tuple[str, str]:
-    """Return a title, and a text that says what happened and what to do about it."""
+    """Return a title, and a text that describes the problem and its solution."""
     try:
         title, text = _find_texts(error)
         return str(title), str(text)

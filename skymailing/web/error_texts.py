@@ -16,7 +16,7 @@ from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
 from skymailing.web.sequence_error_texts import SEQUENCE_ERROR_TEXTS
 from skymailing.web.webhook_error_texts import WEBHOOK_ERROR_TEXTS
 
-# <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
+# <feature>_<problem>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
     **ACCOUNT_ERROR_TEXTS,
     **SEGMENT_ERROR_TEXTS,

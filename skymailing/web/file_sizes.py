@@ -8,7 +8,7 @@ STEP = 1024
 
 def file_size(count: float) -> str:
     """Return a number of bytes in a readable unit, such as "1.4 MB"."""
-    # Not in a loop over units: each is a text to translate.
+    # Not a loop over units, because each text has to be a literal to be translated.
     if count < STEP:
         return str(_("%(size)s bytes", size=format_decimal(count)))
     if count < STEP**2:

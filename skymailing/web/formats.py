@@ -21,7 +21,7 @@ def number(value: float) -> str:
 def format_integer(value: int, locale: Locale) -> str:
     """Return a whole number with the separators of a language.
 
-    Ten times as fast as Babel; a report on a year has thousands of numbers.
+    This is ten times as fast as Babel, and the report of a year has thousands of numbers.
     """
     separator = _find_separator(locale)
     if separator is None:
@@ -31,7 +31,7 @@ def format_integer(value: int, locale: Locale) -> str:
 
 @cache
 def _find_separator(locale: Locale) -> str | None:
-    """Return what separates thousands in a language; None if it does not group digits by three."""
+    """Return a language's thousands separator; None if it does not group digits by three."""
     is_plain = locale.decimal_formats[None].grouping == (3, 3)
     return numbers.get_group_symbol(locale) if is_plain else None
 
@@ -46,7 +46,7 @@ def local_time(
 ) -> Markup:
     """Return a <time> element in the reader's time zone; a dash for None.
 
-    The pattern is `d MMM y, HH:mm`. Babel takes longer, and a page has up to fifty times.
+    The pattern is `d MMM y, HH:mm`. Babel would take longer, and a page contains up to fifty times.
     """
     locale, reader_zone = get_locale(), get_user_zone()
     if moment is None or locale is None:
@@ -79,7 +79,7 @@ def clock_time(moment: datetime) -> str:
 
 
 def short_day(day: date, year: bool = True) -> str:
-    """Return a calendar day, which, unlike a time, has no time zone."""
+    """Format a calendar day, which, unlike a time, has no time zone."""
     return str(format_date(day, "d MMM y" if year else "d MMM"))
 
 

@@ -1,4 +1,4 @@
-"""Run only one task of a kind at a time on a host, for all processes and users, to limit memory use."""
+"""Run only one task of a kind at a time on a host, across all processes and users, to limit memory use."""
 
 import fcntl
 import time

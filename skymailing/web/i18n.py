@@ -17,7 +17,7 @@ from werkzeug.http import parse_accept_header
 from skymailing.extensions import babel
 from skymailing.web.stateless import is_stateless
 
-# Each language's own name, so that visitors find their language on a page in another one.
+# Each language's own name, so that visitors find their language on a page in another language.
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 LANGUAGE_COOKIE = "language"
 
@@ -25,8 +25,8 @@ LANGUAGE_COOKIE = "language"
 def configure(app: Flask) -> None:
     """Make Flask-Babel use this module's language and time zone for every request."""
     babel.init_app(app, locale_selector=choose_locale, timezone_selector=choose_timezone)
-    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred strings,
-    # which took a tenth of the page's time.
+    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred strings, which
+    # took a tenth of the time for the page.
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of Jinja's extension
         gettext=lambda text: translations().ugettext(text),
         ngettext=lambda one, many, number: translations().ungettext(one, many, number),
@@ -41,7 +41,7 @@ def configure(app: Flask) -> None:
 def gettext_in_template(context: EvalContext, text: str, /, **values: Any) -> str:
     """Translate a text and insert values.
 
-    Jinja's own function makes two more calls; most of a page's hundred texts have no values.
+    Jinja's own function makes two more calls, and most of a page's hundred texts have no values.
     """
     catalogue = translations()
     if not values and context.autoescape:
@@ -70,7 +70,7 @@ def _translations(_locale: Locale | None) -> Any:
 
 
 def choose_locale() -> str:
-    """Return the language of the profile, else of the visitor's cookie, else the browser's preferred one."""
+    """Return the language of the profile, or else of the visitor's cookie, or else of the browser."""
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if not has_request_context():
         return languages[0]
@@ -91,12 +91,12 @@ def find_visitor_language(chosen: str | None, accept_language: str | None) -> st
 
 @lru_cache(maxsize=1024)
 def find_best_language(accept_language: str, languages: tuple[str, ...]) -> str:
-    """Return the language that matches an Accept-Language header best, else the first."""
+    """Return the language that best matches an Accept-Language header, or else the first."""
     return parse_accept_header(accept_language, LanguageAccept).best_match(languages) or languages[0]
 
 
 def choose_timezone() -> str:
-    """Return the IANA name of the user's time zone, else the service's default."""
+    """Return the IANA name of the user's time zone, or else of the service's default."""
     if has_request_context() and not is_stateless(request.path) and current_user.is_authenticated:
         return str(current_user.timezone)
     return str(current_app.config["DEFAULT_TIMEZONE"])

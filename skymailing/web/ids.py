@@ -1,7 +1,7 @@
 """Parse IDs and page numbers in URLs, queries and forms.
 
-PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. Every ID
-from outside is therefore parsed here.
+For a number that the key's column cannot hold, PostgreSQL raises an error instead of finding no row. Every
+ID from outside is therefore parsed here.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ class IdConverter(IntegerConverter):
 
 
 class BigIdConverter(IdConverter):
-    """<big:...> in URLs: the same for tables with BigInteger keys."""
+    """<big:...> in URLs: like IdConverter, for tables with BigInteger keys."""
 
     largest = LARGEST_BIG_ID
 
@@ -47,7 +47,7 @@ def parse_id(text: str) -> int:
 
 
 def read_id(text: object, largest: int = LARGEST_ID) -> int:
-    """Return the ID in a query or form; 0, which is no row's ID, for anything that cannot be an ID."""
+    """Return the ID in a query or form; 0, which is never an ID, if the text is not a valid ID."""
     text = str(text)
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest))):
         return 0
@@ -55,13 +55,13 @@ def read_id(text: object, largest: int = LARGEST_ID) -> int:
 
 
 def read_selected_ids(limit: int) -> list[int]:
-    """Return the IDs in the request's `id` fields, each once, at most `limit`."""
+    """Return the IDs in the request's `id` fields, without duplicates, at most `limit`."""
     ids = map(read_id, request.values.getlist("id"))
     return list(dict.fromkeys(id for id in ids if id))[:limit]
 
 
 def read_page_number() -> int:
-    """Return the `page` in the query, by default 1; abort with 404 for anything but a number."""
+    """Return the `page` in the query, by default 1; abort with 404 if it is not a number."""
     text = request.args.get("page", "1")
     # Accept one spelling per number, so that each page has one URL.
     if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):

@@ -16,8 +16,8 @@ from skymailing.web.host_turns import take_host_turn
 from skymailing.web.picture_files import TEMPORARY_PREFIX, Picture
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 16_000_000  # decoding so many needs about 300 MB, including copies
-# A JPEG that is not progressive, as cameras and phones write them, is decoded at a reduced size.
+MAX_PIXELS = 16_000_000  # decoding them takes about 300 MB of memory, including copies
+# A JPEG that is not progressive, like those of cameras and phones, is decoded at a reduced size.
 MAX_JPEG_PIXELS = 50_000_000
 # A progressive JPEG usually has about ten scans; decoding one takes as long as decoding a whole picture.
 MAX_SCANS = 30
@@ -77,7 +77,7 @@ def _decode(content: bytes, max_side: int) -> Image.Image:
                 raise unreadable
             _check_size(opened, max_side)
             opened.load()
-            if opened.mode in RESIZABLE_MODES:  # now, so that the copies below are small
+            if opened.mode in RESIZABLE_MODES:  # early, so that the copies below are small
                 opened.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
             upright = _turn_upright(opened)
             if upright.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
@@ -106,7 +106,7 @@ def _decode(content: bytes, max_side: int) -> Image.Image:
 
 
 def _check_size(opened: Image.Image, max_side: int) -> None:
-    """Check the size in the header before decoding; have a JPEG decoded at about the size `max_side`."""
+    """Check the size in the header before decoding; let Pillow decode a JPEG at about the size `max_side`."""
     is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
     allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
     if opened.width * opened.height > allowed:
@@ -144,7 +144,7 @@ def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
                 sized.save(output, "WEBP", quality=QUALITY, method=4)
             size_on_disk = output.tell()
         Path(temporary).replace(path)  # readers never see a partial file
-    except BaseException:  # Ctrl-C, too, must leave no partial file behind
+    except BaseException:  # even Ctrl-C must leave no partial file behind
         Path(temporary).unlink(missing_ok=True)
         raise
     return size_on_disk

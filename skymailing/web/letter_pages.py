@@ -1,4 +1,4 @@
-"""Serve HTML that users wrote: letters run no scripts, and have an opaque origin instead of the site's."""
+"""Serve HTML written by users: letters run no scripts, and have an opaque origin instead of the site's."""
 
 from urllib.parse import urlsplit
 
@@ -13,17 +13,17 @@ LINKS = "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
 
 
 def seal_frame(response: Response) -> Response:
-    """Let a letter in a frame of our pages show images and do nothing else."""
+    """Allow a letter in a frame of our pages to show images, but nothing else."""
     response.headers["Content-Security-Policy"] = _write_policy("sandbox", "'self'")
     return response
 
 
 def seal_page(response: Response) -> Response:
-    """Let a letter on a separate page show images and open links, and do nothing else."""
+    """Allow a letter on a separate page to show images and open links, but nothing else."""
     response.headers["Content-Security-Policy"] = _write_policy(LINKS, "'none'")
     # Browsers refuse to show a sandboxed page with a stricter policy (HTML, "process a navigate fetch").
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
-    # The sites to which it links and from which it loads images must not see who reads which letter.
+    # Linked sites, and sites from which images are loaded, must not learn who reads which letter.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -6,9 +6,9 @@ from functools import cache
 from babel.numbers import list_currencies
 from flask_babel import format_currency, get_locale
 
-MAX_AMOUNT = 10**15  # programs that read JSON numbers as floats get the exact number
+MAX_AMOUNT = 10**15  # exact even in programs that read JSON numbers as floats
 # The number of decimals of currencies that do not have two (ISO 4217). Babel's numbers follow everyday use,
-# such as none for HUF, and differ between its versions, which would change the meaning of stored amounts.
+# such as 0 for HUF, and differ between its versions, which would change the meaning of stored amounts.
 DECIMALS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
 DECIMALS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3) | {"CLF": 4, "UYW": 4}
 

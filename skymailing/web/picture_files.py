@@ -1,4 +1,4 @@
-"""Where pictures are stored, and how their files are named. Does not import Pillow, which is large."""
+"""The directories and file names of stored pictures. Does not import Pillow, which is large."""
 
 import fcntl
 import re
@@ -43,7 +43,7 @@ class Picture:
 
 
 def parse_name(name: str) -> Picture | None:
-    """Return the picture with this file name; None for any other name."""
+    """Return the picture with this file name; None if it is not the name of a picture."""
     found = NAME.fullmatch(name)
     if found is None or not int(found["width"]) or not int(found["height"]):
         return None

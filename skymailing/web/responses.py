@@ -90,7 +90,7 @@ def configure(app: Flask) -> None:
 def trust_proxies(app: Flask) -> None:
     """Read the visitor's address and protocol from TRUSTED_PROXIES proxies, and the host from none.
 
-    Each proxy appends what it saw on the right; anything to the left may come from the visitor.
+    Each proxy appends its values on the right; anything further left may come from the visitor.
     """
     count = app.config["TRUSTED_PROXIES"]
     if count:
@@ -112,7 +112,7 @@ def evaluate_when_rendered(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reject_nul() -> None:
-    """Return 404 for a path with NUL, the one character that PostgreSQL cannot look up."""
+    """Return 404 for a path with NUL, the only character that PostgreSQL does not accept."""
     if "\0" in request.path:
         abort(404)
 
@@ -125,7 +125,7 @@ def drop_host_from_redirect(response: Response) -> Response:
     target = urlsplit(response.location or "")
     if target.netloc and not g.get("leaves_site", False):
         response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, target.fragment))
-        response.set_data(b"")  # it contains the URL too
+        response.set_data(b"")  # the body contains the URL, too
     return response
 
 
@@ -200,14 +200,14 @@ def respond_if_changed(part: str) -> tuple[str, int]:
 
 def address(email: str) -> str:
     """Return an email address in readable form, with a Unicode domain."""
-    # Imported here, since only pages need it: commands start faster without the library behind it.
+    # Imported here, because only pages need it, and commands start faster without its library.
     from skymailing.email_addresses import display_address
 
     return display_address(email)
 
 
 def breakable(text: str, longest: int = LONG_WORD) -> Markup:
-    """Let browsers break a long address or URL at its signs, instead of in the middle of a word."""
+    """Let browsers break a long address or URL at punctuation instead of in the middle of a word."""
     parts = BREAKS.split(text) if len(text) > longest else [text]
     return Markup("<wbr>").join(parts)
 

@@ -20,7 +20,7 @@ REPLY_TEXTS: dict[str, Any] = {
     "the server closed the connection": _l("The mail server closed the connection."),
     "the server's reply does not end": _l("The mail server's reply does not end."),
 }
-# Messages with values; the list of refusals shows "…" in their place.
+# Messages with values, which the list of refusals replaces with "…".
 REPLY_PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"connection lost: (?P<error>.*)"), _l("The connection was lost: %(error)s")),
     (

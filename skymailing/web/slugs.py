@@ -1,4 +1,4 @@
-"""Make slugs, the part of a page's URL that is derived from its title."""
+"""Create slugs, the parts of URLs that are derived from titles."""
 
 import re
 import unicodedata
@@ -32,7 +32,7 @@ def make_slug(title: str, fallback: str) -> str:
 
 
 def find_free(slug: str, is_taken: Callable[[str], bool]) -> str:
-    """Return the slug, with a number if it is taken."""
+    """Return the slug, with a number appended if it is taken."""
     number, candidate = 1, slug
     while is_taken(candidate):
         number += 1

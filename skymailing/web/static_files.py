@@ -45,21 +45,22 @@ def asset(path: str) -> str:
 
 
 def module_asset(path: str) -> str:
-    """Return the URL of a script that imports its neighbours; it changes when any of them does.
+    """Return the URL of a script that imports others in its folder; it changes when any of them changes.
 
-    A relative import names no hash. So the hash is in the folder's name: /js/editor.<hash>/start.js finds
-    its "./form.js" at /js/editor.<hash>/form.js, and a deploy moves all of them at once. The alternatives
-    are worse: an import map is an inline script, which our policy forbids; to write hashes into imports we
-    would have to parse JavaScript; without hashes the browser would ask about each module on every page.
+    Relative imports contain no hash. So the hash is in the folder's name: /js/editor.<hash>/start.js finds
+    its "./form.js" at /js/editor.<hash>/form.js, and a deployment changes the URLs of all scripts together.
+    The alternatives are worse: an import map is an inline script, which our policy forbids. To write hashes
+    into imports, we would have to parse JavaScript. Without hashes, browsers would revalidate each module on
+    every page.
     """
     folder, _, name = path.rpartition("/")
     return f"{folder_url(folder)}/{name}"
 
 
 def _current_second() -> int:
-    """Return a number that changes every second, after which files are checked for changes.
+    """Return a number that changes every second, so that files are checked for changes once per second.
 
-    A page has about a hundred links to static files; checking each of them took a tenth of the page's time.
+    A page has about a hundred links to static files; checking each of them took a tenth of the time for it.
     """
     return int(time.time())
 
@@ -72,7 +73,7 @@ def _hash_name(static_folder: str, path: str, _second: int) -> str:
 
 
 def list_modules(folder: str, *first: str) -> list[str]:
-    """Return the URLs of scripts and of all that they import, so that a page can load them all at once."""
+    """Return the URLs of scripts and of all their imports, so that a page can load them in parallel."""
     path = Path(current_app.static_folder or "", folder)
     digest = _hash_folder(path, _current_second())
     return [f"{root_url()}/{folder}.{digest}/{name}" for name in find_imports(path, first, digest)]
@@ -80,7 +81,7 @@ def list_modules(folder: str, *first: str) -> list[str]:
 
 @cache
 def find_imports(folder: Path, first: tuple[str, ...], _digest: str) -> tuple[str, ...]:
-    """Return the file names of scripts and of all scripts of their folder that they import."""
+    """Return the file names of scripts and of all scripts in their folder that they import."""
     names = [f"{name}.js" for name in first]
     found = set(names)
     while names:
@@ -99,7 +100,7 @@ def folder_url(folder: str) -> str:
 def root_url() -> str:
     """Return the URL of the static folder.
 
-    `url_for` returns the same, but took a twentieth of a page's time, at some forty calls per page.
+    `url_for` returns the same, but forty calls per page took a twentieth of the time for it.
     """
     return f"{request.script_root}{current_app.static_url_path}"
 
@@ -107,7 +108,7 @@ def root_url() -> str:
 def serve(filename: str) -> Response:
     """Return a static file by its name, with or without a hash.
 
-    A page from before an update may request an old hash. It gets the current file, uncached.
+    A page loaded before an update may request an old hash. It gets the current file, which is not cached.
     """
     found, is_current = find_hashed(filename)
     found = found or find_asset(filename) or abort(404)

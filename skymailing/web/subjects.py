@@ -1,4 +1,4 @@
-"""Show the subjects of messages where no client is meant, with readable words in place of placeholders."""
+"""Show the subjects of messages without a particular client, with readable words in place of placeholders."""
 
 import re
 
@@ -20,7 +20,7 @@ def readable_subject(text: str) -> str:
 
 
 def _name(expression: str) -> str:
-    """Return what a placeholder prints, without its filters."""
+    """Return a readable name for the value of a placeholder, without its filters."""
     path = expression.split("|")[0].strip()
     found = LAST_PART.search(path)
     name = next(filter(None, found.groups()), path) if found else path

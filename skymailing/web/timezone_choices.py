@@ -1,4 +1,4 @@
-"""List the time zones that a user can choose by region, in their language, with current offsets."""
+"""List the time zones that users can choose, by region, in their language and with current offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,12 +61,12 @@ def format_offset(offset: timedelta | None) -> str:
     minutes = round(offset.total_seconds() / 60) if offset else 0
     if not minutes:
         return "UTC"
-    hours, rest = divmod(abs(minutes), 60)
-    return f"UTC{'+' if minutes > 0 else '−'}{hours}" + (f":{rest:02}" if rest else "")
+    hours, remainder = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '−'}{hours}" + (f":{remainder:02}" if remainder else "")
 
 
 def is_timezone(name: str) -> bool:
-    """Return whether a zone of this name exists, and means the same on every machine."""
+    """Return whether a zone with this name exists and is the same on every machine."""
     return name in list_timezones() - {"Factory", "localtime"}
 
 
@@ -81,7 +81,7 @@ def _list_places(language: str, current: str) -> tuple[Place, ...]:
     """Return the zones with a place by region and city; `language` is the reader's."""
     locale = Locale.parse(language)
     countries = get_global("zone_territories")
-    # Other names are older spellings of these; a browser or an older account may still have one.
+    # Other names are older aliases of these, which a browser or an older account may still use.
     names: Iterable[str] = {name for name in list_timezones() if name in countries} | {current}
     places = [
         Place(

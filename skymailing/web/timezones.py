@@ -18,7 +18,7 @@ def parse_local(text: str, zone: ZoneInfo) -> datetime:
     """
     for format_ in FORMATS:
         try:
-            # Users type no zone; the next step adds theirs.
+            # The typed text has no zone; the next step adds the user's.
             typed = datetime.strptime(text.strip(), format_)  # noqa: DTZ007
         except ValueError:
             continue

@@ -13,8 +13,8 @@ CLICK_PREFIX = "/c"
 OPEN_PREFIX = "/o"
 EXAMPLE_BROWSER_URL = f"https://example.com{BROWSER_PREFIX}/example"
 
-# The pages that letters link to. Workers know them from here, so that they need not load all pages. Do not
-# change a path: letters that were sent long ago contain it.
+# The pages to which letters link. Workers read them here, so that they need not load all pages. Do not change
+# a path, since letters that were sent long ago contain it.
 _LETTER_PATHS = {
     "auth.confirm_email": "/auth/email/<token>",
     "auth.login": "/auth/login",

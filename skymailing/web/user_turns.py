@@ -19,7 +19,7 @@ from skymailing.extensions import limiter
 logger = logging.getLogger(__name__)
 
 RATE = "300 per minute"
-# Each user has one running request, and further ones wait for it; a thread waits for at most WAIT seconds.
+# One request of each user runs, and the others wait for it, each for at most WAIT seconds.
 PLACES = 3
 WAIT = 10  # seconds
 WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still be running
@@ -36,8 +36,8 @@ def get_user_key() -> str:
 def takes_turns(view: V) -> V:
     """Decorate a slow view of signed-in users: limit its rate, and run one such view per user at a time.
 
-    Further requests wait for their turn, or get 429 when several are waiting already. Without Redis there
-    is no limit. On SQLite, the view starts without the write lock (`starts_reading`).
+    Further requests wait for their turn, or get 429 if several are already waiting. While Redis is down,
+    there is no limit. On SQLite, the view starts without the write lock (`starts_reading`).
     """
 
     @wraps(view)

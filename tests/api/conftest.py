@@ -72,7 +72,7 @@ class Program:
         return response.json
 
     def refuse(self, method: str, path: str, json: Any = None, **options: Any) -> tuple[int, str, list[str]]:
-        """Return the status and the code of an error, and the places of wrong values."""
+        """Return the status and the code of an error, and the pointers to invalid values."""
         response = self.send(method, path, json, **options)
         assert response.mimetype == "application/problem+json", response.text
         assert response.json is not None
@@ -97,7 +97,7 @@ class Program:
 
 @pytest.fixture
 def make_program(app: Flask, session: Session) -> MakeProgram:
-    """Return a function that gives an owner's program a key."""
+    """Return a function that creates a program with an API key of an owner."""
 
     def make(owner: User, **values: Any) -> Program:
         secret = f"sky_{values.get('kind', 'live')}_{next(numbers):027d}"
@@ -109,7 +109,7 @@ def make_program(app: Flask, session: Session) -> MakeProgram:
 
 @pytest.fixture
 def program(make_program: MakeProgram, user: User) -> Program:
-    """Return a program of `user` whose key may do everything."""
+    """Return a program of `user` with a live key, which has all scopes."""
     return make_program(user)
 
 
@@ -145,12 +145,12 @@ def arguments(user: User) -> dict[str, Any]:
 
 @pytest.fixture
 def tester(make_program: MakeProgram, user: User) -> Program:
-    """Return a program of `user` with a test key, which may do everything."""
+    """Return a program of `user` with a test key, which has all scopes."""
     return make_program(user, kind=KeyKind.TEST)
 
 
 def arrived(session: Session) -> list[Letter]:
-    """Return the letters that were caught, like those that a mail server has accepted."""
+    """Return the caught letters in the form of letters accepted by a mail server."""
     return [Letter("", [letter.email], letter.source) for letter in session.scalars(select(CaughtLetter))]
 
 

@@ -1,4 +1,4 @@
-"""What attackers send: huge bodies, deep JSON, values that no program may set, and guessed keys."""
+"""Requests of attackers: huge bodies, deep JSON, values that no program may set, and guessed keys."""
 
 import io
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.statements import record_statements
 pytestmark = pytest.mark.one_engine
 
 HUGE = 100 * 1024 * 1024  # bytes
-# What a row has, but no program may set.
+# Columns that no program may set.
 FORBIDDEN: dict[str, Any] = {
     "id": 1,
     "owner_id": 1,
@@ -65,7 +65,7 @@ def test_a_deep_body_is_refused_before_its_values_are_read(program: Program) -> 
 
 
 @pytest.mark.parametrize("path", WRITING)
-def test_no_program_sets_what_is_not_its_own(program: Program, session: Session, path: str) -> None:
+def test_programs_cannot_set_internal_columns(program: Program, session: Session, path: str) -> None:
     before = read_tables(session)
     _status, code, places = program.refuse("POST", path, WRITING[path] | FORBIDDEN)
     assert code == "invalid"
@@ -74,7 +74,7 @@ def test_no_program_sets_what_is_not_its_own(program: Program, session: Session,
 
 
 def test_guessing_keys_reveals_nothing(app: Flask, program: Program) -> None:
-    """All well-formed keys take one search for a digest, which has nothing in common with the key."""
+    """Each well-formed key takes one search for its digest, which reveals nothing about similar keys."""
     guesses = [f"sky_live_{'x' * 27}", program.key[:-1] + "x", program.key]
     recorded = []
     for guess in guesses:

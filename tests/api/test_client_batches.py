@@ -1,4 +1,4 @@
-"""Batches of clients: a verdict about each row, and one statement for all of them."""
+"""Batches of clients: a verdict about each row, and few statements for all rows."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ def test_a_batch_has_up_to_a_thousand_rows(program: Program, rows: list[Any]) ->
     assert program.refuse("POST", "/clients/batch", {"clients": rows}) == (422, "invalid", ["/clients"])
 
 
-def test_a_row_that_is_no_object_is_refused(program: Program) -> None:
+def test_a_row_that_is_not_an_object_is_refused(program: Program) -> None:
     assert program.refuse("POST", "/clients/batch", {"clients": ["a@example.org"]})[2] == ["/clients/0"]
 
 

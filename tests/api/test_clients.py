@@ -75,7 +75,7 @@ def test_a_client_is_added_read_changed_and_deleted(program: Program, session: S
         ({}, (422, "invalid", ["/email"])),
     ],
 )
-def test_wrong_values_are_refused_with_their_place(
+def test_invalid_values_are_refused_with_their_pointers(
     program: Program, session: Session, values: dict[str, object], refusal: tuple[int, str, list[str]]
 ) -> None:
     assert program.refuse("POST", "/clients", values) == refusal
@@ -95,7 +95,9 @@ def test_a_second_client_with_an_address_is_a_conflict(program: Program) -> None
 
 
 @pytest.mark.parametrize("email", ["anna@example.org", "a+b/c?d#e%f@example.org", "o'hara&co@почта.рф"])
-def test_a_client_is_put_by_any_address(program: Program, session: Session, email: str) -> None:
+def test_a_client_is_put_by_any_spelling_of_the_address(
+    program: Program, session: Session, email: str
+) -> None:
 
     path = f"/clients/by-email/{quote(email, safe='')}"
     created = program.write("PUT", path, {"full_name": "A", "tags": ["a"], "attributes": {"n": 1}}, 201)
@@ -136,7 +138,7 @@ def test_clients_are_filtered_as_on_the_page(program: Program, session: Session,
     assert program.refuse("GET", "/clients?updated_since=2026-01-01T00:00:00")[2] == ["updated_since"]
 
 
-def test_the_limit_of_clients_holds(program: Program, set_limits: SetLimits) -> None:
+def test_the_client_limit_applies(program: Program, set_limits: SetLimits) -> None:
     set_limits(clients=1)
     add(program)
     assert program.refuse("POST", "/clients", {"email": "b@example.org"})[:2] == (409, "client_limit")
@@ -158,7 +160,7 @@ def test_tags_are_added_renamed_and_deleted(program: Program, session: Session) 
     assert session.scalars(select(Tag)).all() == []
 
 
-def test_a_deleted_client_of_another_owner_stays(program: Program, session: Session) -> None:
+def test_a_client_of_another_owner_cannot_be_deleted(program: Program, session: Session) -> None:
     foreign = ClientFactory.create()
     assert program.refuse("DELETE", f"/clients/{foreign.id}")[0] == 404
     session.expire_all()

@@ -58,7 +58,7 @@ def list_operations(document: Any) -> list[tuple[str, str, Any]]:
 
 
 def test_the_document_is_valid(document: Any) -> None:
-    # Every process of a test run collects all tests, so only the one that runs this test imports the package.
+    # Not imported above: every process of a test run collects all tests, but only one runs this test.
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
     assert document["openapi"] == "3.1.0"
@@ -75,7 +75,7 @@ def test_every_operation_is_in_the_document(app: Flask, document: Any) -> None:
     assert routes == {(path, method) for path, method, _operation in list_operations(document)}
 
 
-def test_every_operation_says_what_can_happen(document: Any) -> None:
+def test_every_operation_documents_its_responses(document: Any) -> None:
     names = set()
     for path, method, operation in list_operations(document):
         names.add(operation["operationId"])
@@ -92,7 +92,7 @@ def test_every_operation_says_what_can_happen(document: Any) -> None:
     assert {"list_clients", "get_client", "save_clients", "start_mailing", "list_deliveries"} <= names
 
 
-def test_the_document_is_kept_by_programs_until_it_changes(visitor: FlaskClient) -> None:
+def test_programs_can_cache_the_document_until_it_changes(visitor: FlaskClient) -> None:
     etag = visitor.get(PATH).headers["ETag"]
     assert visitor.get(PATH, headers={"If-None-Match": etag}).status_code == 304
 

@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, run as they are against a real web server."""
+"""The examples of docs/api.md, run unchanged against a real web server."""
 
 import os
 import re

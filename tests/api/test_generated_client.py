@@ -1,4 +1,4 @@
-"""A Python client is generated from the OpenAPI document, as docs/api.md shows, and does the main job."""
+"""A Python client that is generated from the OpenAPI document, as in docs/api.md, performs the main tasks."""
 
 import importlib
 import json
@@ -41,7 +41,7 @@ class Generated:
 @pytest.fixture
 def package(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Generate the package in a folder from which it can be imported."""
-    # Every process of a test run collects all tests, so only the one that runs these imports the package.
+    # Not imported above: every process of a test run collects all tests, but only one runs these tests.
     import openapi_python_client
     from openapi_python_client.config import Config, ConfigFile, MetaType
 
@@ -50,7 +50,7 @@ def package(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     settings = ConfigFile(post_hooks=[], package_name_override=PACKAGE)
     target = tmp_path / PACKAGE
     config = Config.from_sources(settings, MetaType.NONE, document, "utf-8", False, target)
-    assert list(openapi_python_client.generate(config=config)) == []  # nothing that it does not understand
+    assert list(openapi_python_client.generate(config=config)) == []  # no part that it cannot parse
     monkeypatch.syspath_prepend(tmp_path)
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
@@ -62,7 +62,7 @@ def generated(app: Flask, program: Program, package: None) -> Generated:
     return Generated(app, program.key)
 
 
-def test_a_generated_client_does_the_main_job(
+def test_a_generated_client_performs_the_main_tasks(
     generated: Generated, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     models, call = generated.models, generated.call

@@ -73,7 +73,7 @@ def test_after_an_error_the_corrected_request_can_have_the_same_key(program: Pro
 
 
 def test_an_interrupted_request_can_be_corrected(app: Flask, program: Program, user: User) -> None:
-    """The process was killed between the error and its release."""
+    """The process was killed between the error and the release of the key."""
     with app.app_context():
         idempotency.claim(user.id, "order-7", idempotency.hash_request("POST", "/", b""), utcnow())
         db.session.commit()
@@ -93,8 +93,8 @@ def test_a_letter_that_was_tried_with_a_test_key_is_sent_with_a_live_key(
     assert sent.json is not None
     assert (caught.json["test"], sent.json["test"]) == (True, False)
     assert "Idempotency-Replayed" not in sent.headers
-    for one, first in ((program, sent), (tester, caught)):
-        again = one.post("/letters", LETTER, headers=headers)
+    for sender, first in ((program, sent), (tester, caught)):
+        again = sender.post("/letters", LETTER, headers=headers)
         assert (again.headers["Idempotency-Replayed"], again.data) == ("true", first.data)
     assert len(program.read_all("/letters")) == len(tester.read_all("/letters")) == 1
 
@@ -108,8 +108,8 @@ def test_a_key_belongs_to_one_request(program: Program, session: Session, path: 
 
 def test_keys_belong_to_their_owner(program: Program, make_program: MakeProgram, session: Session) -> None:
     other = make_program(UserFactory.create())
-    for one in (program, other):
-        assert "Idempotency-Replayed" not in one.post("/clients", ANNA, headers=KEY).headers
+    for sender in (program, other):
+        assert "Idempotency-Replayed" not in sender.post("/clients", ANNA, headers=KEY).headers
     assert count_clients(session) == 2
 
 
@@ -129,7 +129,7 @@ def test_after_a_day_a_key_can_be_used_again(program: Program, app: Flask, sessi
     assert session.scalar(select(func.count()).select_from(IdempotentRequest)) == 1
 
 
-def test_the_sweep_forgets_old_responses(program: Program, app: Flask, session: Session) -> None:
+def test_the_sweep_deletes_old_responses(program: Program, app: Flask, session: Session) -> None:
     program.post("/tags", {"name": "a"}, headers=KEY)
     (delete_expired,) = [
         task for task in PERIODIC_TASKS if getattr(task, "__name__", "") == "_delete_expired"
@@ -141,7 +141,7 @@ def test_the_sweep_forgets_old_responses(program: Program, app: Flask, session: 
     assert session.scalar(select(func.count()).select_from(IdempotentRequest)) == 0
 
 
-def test_a_fault_of_ours_is_not_repeated(
+def test_the_response_to_an_internal_error_is_not_repeated(
     app: Flask, program: Program, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object) -> None:

@@ -1,4 +1,4 @@
-"""Of programs that change the same version of something at once, one succeeds."""
+"""If several programs change the same version of an object at once, only one succeeds."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -20,7 +20,7 @@ def send(program: Program, query: str = "", data: bytes = CSV, **options: Any) -
     return program.post(f"/imports{query}", data=data, **{"content_type": "text/csv"} | options)
 
 
-def test_a_file_is_imported_and_its_wrong_rows_are_listed(
+def test_a_file_is_imported_and_its_rejected_rows_are_listed(
     program: Program, session: Session, work: Callable[[], None]
 ) -> None:
     response = send(program, "?filename=shop.csv&tag=new&consent=In+our+shop")

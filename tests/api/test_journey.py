@@ -1,4 +1,4 @@
-"""The whole main job through the API alone: clients, a message, a mailing, and the result of each letter."""
+"""The main tasks through the API alone: clients, a message, a mailing, and the result of each letter."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from tests.api.conftest import Program
 from tests.support.servers import SmtpServer
 
 
-def test_the_main_job_through_the_api_alone(
+def test_the_main_tasks_through_the_api_alone(
     program: Program, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     clients = [{"email": f"c{n}@example.org", "full_name": f"C {n}", "tags": ["vip"]} for n in range(3)]

@@ -1,4 +1,4 @@
-"""Mailings and their verbs through the API."""
+"""Mailings and their actions through the API."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ def values(user: User, **more: Any) -> dict[str, Any]:
     return {"name": "News", "message_id": message.id, "audience": "all", "periodicity": "once"} | times | more
 
 
-def test_a_mailing_starts_like_in_the_form(program: Program, session: Session, user: User) -> None:
+def test_a_mailing_starts_as_in_the_form(program: Program, session: Session, user: User) -> None:
     response = program.post("/mailings", values(user))
     assert response.status_code == 201
     created = response.json
@@ -116,7 +116,7 @@ def test_errors_name_the_field(
     assert session.scalars(select(Mailing)).all() == []
 
 
-def test_a_choice_of_clients_without_the_audience_is_not_dropped(
+def test_a_choice_of_clients_without_the_audience_is_refused(
     program: Program, session: Session, user: User
 ) -> None:
     """Otherwise, the mailing would go to all clients."""
@@ -139,7 +139,9 @@ def test_a_message_of_another_owner_does_not_exist(program: Program, user: User)
     assert program.refuse("POST", "/mailings", values(user, message_id=foreign.id))[2] == ["/message_id"]
 
 
-def test_the_verbs(program: Program, session: Session, user: User) -> None:
+def test_a_mailing_is_started_paused_resumed_and_cancelled(
+    program: Program, session: Session, user: User
+) -> None:
     ClientFactory.create(owner=user)
     path = f"/mailings/{program.write('POST', '/mailings', values(user, draft=True), 201)['id']}"
     assert program.refuse("POST", f"{path}/resume")[:2] == (409, "mailing_not_paused")
@@ -148,7 +150,7 @@ def test_the_verbs(program: Program, session: Session, user: User) -> None:
         "scheduled",
         True,
     )
-    for _ in range(2):  # doing it twice is harmless
+    for _ in range(2):  # repeating an action is harmless
         assert program.write("POST", f"{path}/pause")["state"] == "paused"
     assert program.write("POST", f"{path}/resume")["state"] == "scheduled"
     for _ in range(2):

@@ -76,12 +76,12 @@ def test_a_layout_surrounds_the_text(program: Program, session: Session, user: U
     assert refused.json["errors"][0]["pointer"] == "/layout"  # type: ignore[index]
 
 
-def test_a_message_in_use_stays(program: Program, user: User) -> None:
+def test_a_message_in_use_cannot_be_deleted(program: Program, user: User) -> None:
     mailing = MailingFactory.create(owner=user)
     assert program.refuse("DELETE", f"/messages/{mailing.message_id}")[:2] == (409, "message_in_use")
 
 
-def test_the_limit_of_messages_holds(program: Program, set_limits: SetLimits) -> None:
+def test_the_message_limit_applies(program: Program, set_limits: SetLimits) -> None:
     set_limits(messages=1)
     program.write("POST", "/messages", NEW, 201)
     assert program.refuse("POST", "/messages", NEW)[:2] == (409, "message_limit")
@@ -141,7 +141,7 @@ def test_blocks_are_written_read_and_changed(program: Program) -> None:
         ({"body": "a", "preheader": "x" * 251}, "invalid_value", "/preheader"),
     ],
 )
-def test_errors_in_a_source_name_the_place(
+def test_errors_in_a_source_have_a_pointer(
     program: Program, values: dict[str, object], code: str, place: str
 ) -> None:
     response = program.post("/messages", {"subject": "s"} | values)
@@ -151,7 +151,7 @@ def test_errors_in_a_source_name_the_place(
     assert (error["pointer"], error["code"]) == (place, code)
 
 
-def test_a_message_of_blocks_is_only_changed_in_the_version_that_a_program_knows(program: Program) -> None:
+def test_a_block_message_can_be_changed_only_in_the_version_that_was_read(program: Program) -> None:
     response = program.post("/messages", {"subject": "s", "format": "blocks", "design": DESIGN})
     assert response.json is not None
     path, known = f"/messages/{response.json['id']}", {"If-Match": response.headers["ETag"]}

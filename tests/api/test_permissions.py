@@ -1,4 +1,4 @@
-"""The matrix of the API: each operation for each scope and each person, derived from the declared scopes."""
+"""Permissions in the API: each operation with each scope and for each person, by the declared scopes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -108,14 +108,14 @@ BODIES: dict[str, Any] = {
 QUERIES = {"attach_file": "?filename=a.pdf"}
 
 
-def test_somebody_elses_objects_do_not_exist(
+def test_objects_of_other_owners_do_not_exist(
     app: Flask, session: Session, user: User, arguments: dict[str, Any], make_program: MakeProgram
 ) -> None:
     other = make_program(UserFactory.create())
     before = read_tables(session)
     requests = 0
     for endpoint, method, _scope, names in list_operations(app):
-        if not names or ("email" in names and method == "PUT"):  # which adds the program's own client
+        if not names or ("email" in names and method == "PUT"):  # a PUT adds a client of the program's owner
             continue
         name = endpoint.partition(".")[2]
         path, body = path_of(app, endpoint, names, arguments) + QUERIES.get(name, ""), BODIES.get(name)
@@ -135,7 +135,7 @@ def test_lists_contain_only_own_objects(
             assert other.read(path)["data"] == [], endpoint
 
 
-# What test keys may do besides reading; changes of mailings concern those of test keys.
+# Operations other than reading that test keys may perform; mailings must have been added with test keys.
 FOR_TESTS = {
     *("count_conditions", "create_message", "send_letter"),
     *("create_mailing", "update_mailing", "delete_mailing"),
@@ -164,7 +164,9 @@ def test_a_test_key_changes_only_tests(
 
 
 @pytest.mark.parametrize("state", ["blocked", "unconfirmed", "leaving", "revoked", "expired"])
-def test_a_key_stops_at_once(session: Session, user: User, make_program: MakeProgram, state: str) -> None:
+def test_a_key_stops_working_immediately(
+    session: Session, user: User, make_program: MakeProgram, state: str
+) -> None:
     values: dict[str, Any] = {}
     if state == "revoked":
         values["revoked_at"] = utcnow()

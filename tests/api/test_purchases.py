@@ -1,4 +1,4 @@
-"""Purchases that a shop reports: crediting, repeated reports, refunds, and what is refused."""
+"""Purchases that a shop reports: crediting, repeated reports, refunds, and refused values."""
 
 import csv
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +70,7 @@ def test_a_click_before_the_purchase_counts_although_the_client_clicked_again_af
 
 
 @pytest.mark.parametrize("kind", [MailingKind.SEQUENCE, MailingKind.CAUGHT, MailingKind.TRANSACTIONAL])
-def test_letters_of_sequences_sell_and_those_of_programs_do_not(
+def test_purchases_are_credited_to_sequences_but_not_to_transactional_letters(
     program: Program, client: Client, kind: MailingKind
 ) -> None:
     click(send_letter(client, kind), utcnow() - timedelta(hours=1))
@@ -146,14 +146,14 @@ def test_clients_can_be_merged_while_purchases_are_reported(
 def test_a_refund_replaces_only_the_amount(program: Program, session: Session, client: Client) -> None:
     click(send_letter(client), utcnow() - timedelta(minutes=1))
     first = program.write("POST", "/purchases", order(client), 201)
-    # The shop need not name the client again, who may be deleted.
+    # The shop need not name the client again, since the client may have been deleted.
     assert program.write("POST", "/purchases", order(amount="0")) == first | {"amount": "0.00"}
     assert program.write("POST", "/purchases", order(amount="500")) == first | {"amount": "500.00"}
     assert program.send("DELETE", f"/purchases/{first['id']}").status_code == 204
     assert session.scalars(select(Purchase)).all() == []
 
 
-def test_clients_are_found_by_address_also_after_a_merge(
+def test_clients_are_found_by_address_even_after_a_merge(
     app: Flask, program: Program, user: User, client: Client
 ) -> None:
     by_address = program.write("POST", "/purchases", order(email="anna@EXAMPLE.org"), 201)
@@ -225,7 +225,7 @@ def test_other_owners_clients_and_orders_are_unknown(
     reported = program.write("POST", "/purchases", order(client), 201)
     assert other.refuse("POST", "/purchases", order(client))[1] == "purchase_client_unknown"
     assert other.send("DELETE", f"/purchases/{reported['id']}").status_code == 404
-    # Both may use the same order numbers.
+    # Both owners may use the same order numbers.
     own = ClientFactory.create(owner=UserFactory.create())
     assert make_program(own.owner).write("POST", "/purchases", order(own), 201)["id"] != reported["id"]
 
@@ -255,7 +255,7 @@ def test_purchases_are_listed_by_client_mailing_and_order(program: Program, clie
     assert list_ids("order_number=B%207/2") == [other.id]
 
 
-def test_test_keys_report_nothing(
+def test_test_keys_cannot_report_purchases(
     make_program: MakeProgram,
     user: User,
     client: Client,

@@ -1,4 +1,4 @@
-"""What every request passes: keys, JSON, sizes, errors, headers, ETags and cursors."""
+"""The processing of every request: keys, JSON, sizes, errors, headers, ETags and cursors."""
 
 import json
 import logging
@@ -60,7 +60,7 @@ def test_no_response_sets_a_cookie_or_opens_the_api_to_other_sites(program: Prog
         assert not [name for name, _value in response.headers if name.startswith("Access-Control-")]
 
 
-def test_every_response_has_an_id_and_what_is_left_of_the_rate(program: Program) -> None:
+def test_every_response_has_an_id_and_the_number_of_requests_left(program: Program) -> None:
     response = program.get("/clients")
     assert response.headers["X-Request-ID"]
     assert response.headers["RateLimit-Policy"] == '"default";q=600;w=60'
@@ -68,7 +68,7 @@ def test_every_response_has_an_id_and_what_is_left_of_the_rate(program: Program)
     assert program.get("/clients/1").headers["RateLimit"].startswith('"default";r=598;t=')
 
 
-def test_a_key_has_a_limit_of_its_own(
+def test_each_key_has_its_own_limit(
     app: Flask,
     user: User,
     make_program: MakeProgram,
@@ -113,7 +113,7 @@ def test_json_that_parsers_read_differently_is_refused(program: Program, body: b
 
 
 @pytest.mark.parametrize("end", [b"", b"\\"])
-def test_strings_without_an_end_are_read_once(end: bytes) -> None:
+def test_unterminated_strings_are_read_once(end: bytes) -> None:
     with cpu_seconds(2), pytest.raises(ApiError):
         read_json(b'"' + b'\\"' * 500_000 + end)
 
@@ -134,14 +134,14 @@ def test_an_escaped_backslash_before_u0000_is_text(program: Program) -> None:
         ("POST", "/letters", {"to": "a@example.org", "message_id": 999_999}, ["/message_id"]),
     ],
 )
-def test_an_error_has_the_place_of_the_value(
+def test_an_error_has_a_pointer_to_the_value(
     program: Program, method: str, path: str, body: Any, places: list[str]
 ) -> None:
     status, _code, found = program.refuse(method, path, body)
     assert (status, found) == (422, places)
 
 
-def test_brackets_in_texts_are_not_nesting(program: Program) -> None:
+def test_brackets_in_strings_do_not_count_as_nesting(program: Program) -> None:
     body = {"subject": "[" * 200 + '\\"{{"', "body": "x", "format": "text"}
     status, code, _places = program.refuse("POST", "/messages", body | {"subject": "[" * 200, "x": 1})
     assert (status, code) == (422, "invalid")
@@ -149,7 +149,7 @@ def test_brackets_in_texts_are_not_nesting(program: Program) -> None:
 
 
 @pytest.mark.parametrize("value", [[], "text", 7, None])
-def test_a_body_that_is_no_object_is_refused(program: Program, value: Any) -> None:
+def test_a_body_that_is_not_an_object_is_refused(program: Program, value: Any) -> None:
     refusal = program.refuse("POST", "/messages", data=json.dumps(value), content_type="application/json")
     assert refusal[0] == 422
 
@@ -177,7 +177,7 @@ def test_unknown_and_wrong_values_are_named(program: Program) -> None:
     assert program.refuse("GET", "/clients?limit=201&page=2")[1:] == ("invalid", ["limit", "page"])
 
 
-def test_errors_are_in_the_language_of_the_program_not_of_the_owner(
+def test_errors_are_in_the_programs_language_not_the_owners(
     program: Program, session: Session, user: User
 ) -> None:
     user.locale = "ru"
@@ -190,7 +190,7 @@ def test_errors_are_in_the_language_of_the_program_not_of_the_owner(
     assert russian.json["detail"] == "По этому адресу ничего нет."
 
 
-def test_errors_that_flask_finds_are_problems_too(program: Program, visitor: FlaskClient) -> None:
+def test_errors_raised_by_flask_are_problems_too(program: Program, visitor: FlaskClient) -> None:
     assert program.refuse("GET", "/nothing")[:2] == (404, "not_found")
     assert program.refuse("DELETE", "/clients")[:2] == (405, "method_not_allowed")
     assert "GET" in program.send("DELETE", "/clients").headers["Allow"]
@@ -198,7 +198,7 @@ def test_errors_that_flask_finds_are_problems_too(program: Program, visitor: Fla
     assert program.refuse("GET", "/clients?q=%00")[:2] == (400, "json_nul")
 
 
-def test_an_error_of_ours_is_described_without_details(
+def test_an_internal_error_is_described_without_details(
     app: Flask, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object) -> None:

@@ -87,8 +87,8 @@ def test_clicks_are_listed_by_link_and_by_person(program: Program, session: Sess
         (letters[1].id, letters[1].email, 1),
     ]
     assert people[0]["first_at"] == "1970-01-01T00:00:01+00:00"
-    (one,) = program.read_all(f"/runs/{run.id}/clicks/people?link=2&limit=1")
-    assert one["email"] == letters[0].email
+    (person,) = program.read_all(f"/runs/{run.id}/clicks/people?link=2&limit=1")
+    assert person["email"] == letters[0].email
 
 
 def test_a_run_without_tracking_has_no_clicks(program: Program, user: User) -> None:
@@ -170,7 +170,7 @@ def test_the_owner_chooses_the_winner(program: Program, make_program: MakeProgra
     assert program.refuse("POST", f"{path}/winner", {"number": 1})[:2] == (409, "mailing_winner_chosen")
 
 
-def test_a_run_without_a_test_says_so(program: Program, user: User) -> None:
+def test_a_run_without_a_test_has_empty_results(program: Program, user: User) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 1})
     shown = program.read(f"/runs/{run.id}/test")
     assert (shown["ends_at"], shown["winner_by"], shown["variants"]) == (None, None, [])

@@ -19,7 +19,7 @@ def add(session: Session, owner: User, email: str, kind: BounceKind, proof: Proo
     return bounce.id
 
 
-def test_returned_mail_is_listed_with_the_words_of_the_server(
+def test_returned_mail_is_listed_with_the_servers_reply(
     program: Program, session: Session, user: User
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -43,7 +43,7 @@ def test_unclear_returned_mail_is_decided(
     dismissed = add(session, user, "b@example.org", BounceKind.HARD, Proof.ADDRESS)
     reader = make_program(user, scopes=["reports:read"])
     assert reader.refuse("POST", f"/returned/{confirmed}/confirm")[:2] == (403, "scope_missing")
-    for _ in range(2):  # doing it twice is harmless
+    for _ in range(2):  # repeating a decision is harmless
         assert program.write("POST", f"/returned/{confirmed}/confirm")["proof"] == "person"
         assert program.write("POST", f"/returned/{dismissed}/dismiss")["proof"] == "dismissed"
     assert session.scalars(select(Suppression.email_key)).all() == ["a@example.org"]

@@ -49,7 +49,7 @@ def test_a_run_without_deliveries_has_an_empty_list(program: Program, user: User
     assert program.read(f"/runs/{run.id}/deliveries") == {"data": [], "next": None}
 
 
-def test_attempts_have_the_words_of_the_mail_server(program: Program, session: Session, user: User) -> None:
+def test_attempts_contain_the_mail_servers_replies(program: Program, session: Session, user: User) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.FAILED: 2})
     first, second = session.scalars(select(Delivery).where(Delivery.run_id == run.id).order_by(Delivery.id))
     replies: list[dict[str, Any]] = [

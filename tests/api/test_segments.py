@@ -57,7 +57,7 @@ def test_the_clients_of_a_segment_are_listed_and_counted(
     assert program.write("POST", "/segments/count", {"conditions": IN_OMSK}) == counts
 
 
-def test_counting_needs_no_right_to_change(make_program: MakeProgram, user: User) -> None:
+def test_counting_does_not_need_the_scope_to_write(make_program: MakeProgram, user: User) -> None:
     reader = make_program(user, scopes=["clients:read"])
     counted = reader.write("POST", "/segments/count", {"conditions": NAMED})
     assert counted["count"] == 0
@@ -98,7 +98,7 @@ def test_a_name_is_one_line(program: Program, name: object) -> None:
     assert refusal == (422, "invalid", ["/name"])
 
 
-def test_a_segment_that_refers_to_something_deleted_can_be_read_but_not_counted(
+def test_a_segment_that_refers_to_a_deleted_object_can_be_read_but_not_counted(
     program: Program, session: Session, user: User
 ) -> None:
     conditions = {"field": "tag", "op": "is", "value": "gone"}
@@ -112,7 +112,7 @@ def test_a_segment_that_refers_to_something_deleted_can_be_read_but_not_counted(
         assert refusal == (422, "segment_tag_missing", ["/conditions"])
 
 
-def test_a_segment_in_use_stays(program: Program, session: Session, user: User) -> None:
+def test_a_segment_in_use_cannot_be_deleted(program: Program, session: Session, user: User) -> None:
     created = program.write("POST", "/segments", {"name": "Named", "conditions": NAMED}, 201)
     mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, audience=Audience.SEGMENTS)
     session.add(
@@ -123,7 +123,7 @@ def test_a_segment_in_use_stays(program: Program, session: Session, user: User) 
     assert program.refuse("DELETE", path)[:2] == (409, "segment_in_use")
 
 
-def test_there_is_a_limit(program: Program, set_limits: SetLimits) -> None:
+def test_the_number_of_segments_is_limited(program: Program, set_limits: SetLimits) -> None:
     set_limits(segments=1)
     values = {"name": "Named", "conditions": NAMED}
     program.write("POST", "/segments", values, 201)

@@ -23,7 +23,7 @@ def test_a_program_reads_starts_and_pauses_a_sequence(program: Program, sequence
     assert refused[:2] == (409, "sequence_no_steps")
 
 
-def test_a_program_adds_a_client_once_and_takes_it_out(
+def test_a_program_adds_a_client_once_and_removes_it(
     program: Program, sequences: Sequences, user: User
 ) -> None:
     client, stranger = ClientFactory.create(owner=user), ClientFactory.create()
@@ -42,7 +42,7 @@ def test_a_program_adds_a_client_once_and_takes_it_out(
     assert [row["id"] for row in program.read_all(f"{path}?state=active")] == [again["id"]]
 
 
-def test_programs_read_what_holds_the_letters_of_a_step_but_do_not_change_it(
+def test_programs_can_read_but_not_change_the_mailing_of_a_step(
     program: Program, sequences: Sequences, session: Session
 ) -> None:
     sequence = sequences.create(days(1))
@@ -58,7 +58,7 @@ def test_programs_read_what_holds_the_letters_of_a_step_but_do_not_change_it(
     assert step.mailing.state == "running"
 
 
-def test_a_program_sets_up_a_welcome(program: Program, sequences: Sequences, user: User) -> None:
+def test_a_program_sets_up_a_welcome_sequence(program: Program, sequences: Sequences, user: User) -> None:
     message, tag = MessageFactory.create(owner=user), sequences.tag("lead")
     values = {
         "name": "Welcome",
@@ -71,10 +71,10 @@ def test_a_program_sets_up_a_welcome(program: Program, sequences: Sequences, use
         "closes_at": "18:00",
         "exit_conditions": {"field": "tag", "op": "is", "value": "lead"},
     }
-    made = program.write("POST", "/sequences", values, 201)
-    assert made | values == made
-    assert (made["state"], made["steps"], made["version"]) == ("draft", [], 1)
-    path = f"/sequences/{made['id']}"
+    created = program.write("POST", "/sequences", values, 201)
+    assert created | values == created
+    assert (created["state"], created["steps"], created["version"]) == ("draft", [], 1)
+    path = f"/sequences/{created['id']}"
     second = program.write("POST", f"{path}/steps", {"message_id": message.id, "wait": 3}, 201)
     first = program.write("POST", f"{path}/steps", {"message_id": message.id, "before": second["id"]}, 201)
     assert (second["wait"], second["wait_unit"], second["at_time"]) == (3, "days", None)
@@ -139,7 +139,7 @@ def test_wrong_steps_have_a_pointer(program: Program, sequences: Sequences, user
     assert len(program.read(f"/sequences/{sequence.id}")["steps"]) == 1
 
 
-def test_changing_what_sends_needs_the_scope_to_send(
+def test_changing_a_running_sequence_needs_the_scope_to_send(
     make_program: MakeProgram, sequences: Sequences, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)

@@ -23,8 +23,8 @@ def test_an_address_is_suppressed_and_released(program: Program, session: Sessio
     assert session.scalars(select(Suppression)).all() == []
 
 
-@pytest.mark.parametrize("reason", [one for one in SuppressionReason if one != "manual"])
-def test_what_people_decided_stays(
+@pytest.mark.parametrize("reason", [reason for reason in SuppressionReason if reason != "manual"])
+def test_only_manual_suppressions_can_be_lifted(
     program: Program, session: Session, user: User, reason: SuppressionReason
 ) -> None:
     found = SuppressionFactory.create(owner_id=user.id, email_key="a@example.org", reason=reason)

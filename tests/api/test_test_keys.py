@@ -1,4 +1,4 @@
-"""Test that what a test key starts runs through the whole engine, but never leaves the service."""
+"""Test that mailings and letters of test keys pass through the whole engine, but never leave the service."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -76,7 +76,7 @@ def test_a_mailing_is_caught_and_each_letter_can_be_read(
     assert (run["state"], run["planned"], run["test"]) == ("finished", 3, True)
     assert (run["counts"]["sent"], run["counts"]["suppressed"]) == (2, 1)
     attempts = tester.read_all(f"/runs/{run['id']}/attempts")
-    assert [(one["code"], one["answer"]) for one in attempts] == [(250, "caught, not sent")] * 2
+    assert [(attempt["code"], attempt["answer"]) for attempt in attempts] == [(250, "caught, not sent")] * 2
     caught_letters = tester.read_all("/test-letters")
     assert [letter["email"] for letter in caught_letters] == ["c1@example.org", "c2@example.org"]
     assert caught_letters[0]["subject"] == "News"
@@ -93,7 +93,7 @@ def test_a_letter_is_caught(tester: Program, session: Session, smtp: SmtpServer,
     work()
     found = tester.read(f"/letters/{sent['id']}")
     assert found["state"] == "sent"
-    assert [one["answer"] for one in found["attempts"]] == ["caught, not sent"]
+    assert [attempt["answer"] for attempt in found["attempts"]] == ["caught, not sent"]
     (letter,) = tester.read_all("/test-letters")
     assert (letter["email"], letter["delivery_id"]) == ("anna@example.org", sent["id"])
     assert "Total: 12" in tester.read(f"/test-letters/{letter['id']}")["source"]
@@ -101,7 +101,7 @@ def test_a_letter_is_caught(tester: Program, session: Session, smtp: SmtpServer,
     assert session.scalars(select(Run)).one().state is RunState.CAUGHT_LETTERS
 
 
-def test_nothing_counts(
+def test_letters_of_test_keys_are_not_counted(
     app: Flask, tester: Program, session: Session, user: User, browser: FlaskClient, work: Work
 ) -> None:
     """Tests are not in logs, reports, limits, lists, the client's page or segments of recipients."""
@@ -136,7 +136,7 @@ def test_live_mailings_cannot_be_started(
     paused = MailingFactory.create(owner=user, state=MailingState.PAUSED)
     assert tester.refuse("POST", f"/mailings/{paused.id}/resume")[:2] == refused
     assert session.scalars(select(Run)).all() == []
-    assert [one["id"] for one in tester.read_all("/mailings")] == []
+    assert [mailing["id"] for mailing in tester.read_all("/mailings")] == []
 
 
 def test_a_test_does_not_end_a_pause_for_bounces(tester: Program, session: Session, user: User) -> None:
@@ -171,7 +171,7 @@ def test_a_draft_is_changed_started_paused_resumed_and_deleted(
     assert tester.write("POST", f"{path}/start")["state"] == "finished"  # a repeated request
     assert tester.refuse("PATCH", path, {"name": "Late"})[:2] == (409, "mailing_caught_started")
     assert len(tester.read_all(f"{path}/runs")) == 1
-    assert [one["id"] for one in program.read_all("/mailings")] == []
+    assert [mailing["id"] for mailing in program.read_all("/mailings")] == []
     assert tester.send("DELETE", path).status_code == 204
     assert session.scalar(select(func.count()).select_from(CaughtLetter)) == 0
     assert smtp.letters == []
@@ -211,8 +211,10 @@ def test_a_killed_worker_catches_nothing_twice(
     assert tester.read(f"/mailings/{started['id']}")["state"] == "finished"
 
 
-def test_an_older_version_cannot_send_them(app: Flask, tester: Program, session: Session, user: User) -> None:
-    """It takes only runs in the states that it knows, and plans only scheduled mailings."""
+def test_an_older_version_cannot_send_mailings_of_test_keys(
+    app: Flask, tester: Program, session: Session, user: User
+) -> None:
+    """An older version sends only runs in the states that it knows, and plans only scheduled mailings."""
     make_clients(user)
     start(tester, user)
     tester.write("POST", "/letters", LETTER, 201)
@@ -224,7 +226,7 @@ def test_an_older_version_cannot_send_them(app: Flask, tester: Program, session:
             connection.execute(mailing)
 
 
-def test_they_decide_nothing_about_the_owners_mailings(
+def test_they_do_not_affect_the_defaults_of_new_mailings(
     app: Flask, tester: Program, user: User, browser: FlaskClient
 ) -> None:
     MailingFactory.create(owner=user, track_clicks=True)

@@ -1,4 +1,4 @@
-"""Test transactional letters added with test keys: limits, the end of their day, and their page."""
+"""Test transactional letters added with test keys: limits, closing a day's letters, and their page."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -73,10 +73,10 @@ def test_letters_per_day_and_kept_letters_are_limited(
     assert kept == ["c1@example.org", "c2@example.org"]
 
 
-def test_limits_and_a_mail_server_do_not_hold_them_back(
+def test_they_need_no_mail_server_and_ignore_limits(
     tester: Program, program: Program, user: User, work: Work, set_limits: SetLimits
 ) -> None:
-    """Without the mail server of the tests, none can be reached."""
+    """The tests' mail server is not running."""
     program.write("POST", "/letters", LETTER, 201)
     work()
     set_limits(letters_per_hour=1)

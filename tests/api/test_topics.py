@@ -32,13 +32,13 @@ def test_a_topic_is_added_read_changed_and_deleted(program: Program, session: Se
     assert session.scalars(select(Topic.id)).all() == [other]
 
 
-def test_a_topic_in_use_stays(program: Program, user: User) -> None:
+def test_a_topic_in_use_cannot_be_deleted(program: Program, user: User) -> None:
     topic_id = add(program, "News")
     MailingFactory.create(owner=user, state=MailingState.SCHEDULED, topic_id=topic_id)
     assert program.refuse("DELETE", f"/topics/{topic_id}")[:2] == (409, "topic_in_use")
 
 
-def test_a_program_records_choices_but_only_the_client_joins_again(
+def test_a_program_records_choices_but_only_the_client_can_join_again(
     app: Flask, program: Program, user: User
 ) -> None:
     client, topic_id = ClientFactory.create(owner=user), add(program, "News")

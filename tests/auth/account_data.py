@@ -128,7 +128,7 @@ def add_import(session: Session, user: User) -> None:
 
 
 def add_consent(session: Session, user: User) -> None:
-    """Add the consent of an imported person, with the owner's description of it."""
+    """Add the consent of an imported person, with the owner's description."""
     text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
     session.add(text)
     session.flush()
@@ -196,7 +196,7 @@ def add_segment(session: Session, user: User, mailing: Mailing) -> None:
 
 
 def add_sender(session: Session, user: User, mailing: Mailing) -> None:
-    """Add the sender of the mailing, with a mail server and what was learned about it, and the brand."""
+    """Add the sender of the mailing, with a mail server and the data collected about it, and the brand."""
     access = {"host": "smtp.shop.example", "port": 465, "security": Security.TLS}
     server = SmtpServer(owner_id=user.id, name="Shop", **access)
     session.add(server)

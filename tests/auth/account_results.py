@@ -36,7 +36,7 @@ from tests.support.files import attach, link_to
 
 
 def add_remarks(session: Session, clients: Sequence[Client]) -> None:
-    """Add a note about the first client, and a group of the clients as different people."""
+    """Add a note about the first client, and a group that declares the clients to be different people."""
     first = clients[0]
     session.add(ClientNote(owner_id=first.owner_id, client_id=first.id, text="Called on Monday"))
     group = DistinctGroup(owner_id=first.owner_id)

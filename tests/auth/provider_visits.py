@@ -1,4 +1,4 @@
-"""Visit the service as people do who sign in with an account at an OpenID Connect provider."""
+"""Visit the service like people who sign in with an account at an OpenID Connect provider."""
 
 from dataclasses import replace
 from typing import Any

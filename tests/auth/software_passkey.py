@@ -20,7 +20,7 @@ def encode(data: bytes) -> str:
 
 @dataclass
 class Device:
-    """A device with one passkey; `count` is how often it has signed."""
+    """A device with one passkey; `count` is the number of its signatures."""
 
     origin: str = "http://localhost"
     checks_user: bool = True

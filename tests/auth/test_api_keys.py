@@ -65,13 +65,13 @@ def test_choosing_all_scopes_stores_none(browser: FlaskClient, session: Session)
 
 
 @pytest.mark.parametrize("form", [{"name": ""}, {"name": "x" * 101}, {"scopes": "root"}, {"kind": "gold"}])
-def test_wrong_values_create_nothing(browser: FlaskClient, session: Session, form: dict[str, str]) -> None:
+def test_invalid_values_create_nothing(browser: FlaskClient, session: Session, form: dict[str, str]) -> None:
     response = browser.post(PAGE, data={"name": "Shop"} | form)
     assert KEY.findall(response.text) == []
     assert session.scalars(select(ApiKey)).all() == []
 
 
-def test_a_revoked_key_stops_working_at_once(app: Flask, browser: FlaskClient, session: Session) -> None:
+def test_a_revoked_key_stops_working_immediately(app: Flask, browser: FlaskClient, session: Session) -> None:
     secret = create(browser)
     key = session.scalars(select(ApiKey)).one()
     assert "stop working" in browser.get(f"{PAGE}/{key.id}/revoke").text
@@ -108,7 +108,7 @@ def test_the_number_of_keys_is_limited(browser: FlaskClient, session: Session, u
     create(browser)
 
 
-def test_keys_that_ended_long_ago_are_deleted(app: Flask, session: Session, user: User) -> None:
+def test_keys_that_became_invalid_long_ago_are_deleted(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
     ApiKeyFactory.create(owner=user, name="old", revoked_at=now - keys.KEPT - timedelta(days=1))
     ApiKeyFactory.create(owner=user, name="expired", expires_at=now - keys.KEPT - timedelta(days=1))

@@ -49,7 +49,7 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert clients[0]["city"] == "Тула"
     assert clients[0]["tags"] == "vip"
     assert [row["tag"] for row in read_table(archive, "tags.csv")] == ["vip", "unused"]
-    assert clients[0]["comment"] == "'=1+1"  # so that no spreadsheet evaluates it
+    assert clients[0]["comment"] == "'=1+1"  # escaped, so that spreadsheets do not evaluate it
     assert [row["email"] for row in read_table(archive, "never-mailed.csv")] == ["gone@example.org"]
     assert [row["text"] for row in read_table(archive, "consents.csv")] == ["Asked in the shop"]
     assert {row["mailing_id"] for row in read_table(archive, "mailing-clients.csv")} == {str(mailing.id)}
@@ -88,7 +88,9 @@ def test_the_archive_contains_notes(session: Session, user: User, browser: Flask
     assert note["email"] == read_table(archive, "clients.csv")[0]["email"]
 
 
-def test_the_archive_contains_who_is_not_the_same(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_archive_contains_clients_declared_to_be_different_people(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
     first, second = read_table(archive, "not-the-same.csv")
@@ -158,7 +160,7 @@ def test_the_archive_contains_ab_tests(session: Session, user: User, browser: Fl
     assert [row["variant"] for row in read_table(archive, "letters.csv")] == ["2", "", ""]
 
 
-def test_the_archive_contains_topics_and_who_unsubscribed_from_them(
+def test_the_archive_contains_topics_and_the_people_who_left_them(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     create_account_data(session, user)

@@ -124,7 +124,7 @@ def test_the_deletion_can_be_cancelled_during_the_grace_period(
     assert returned.get("/clients/").status_code == 200
 
 
-def test_pages_for_visitors_stay_open_to_a_user_who_is_leaving(
+def test_public_pages_remain_open_to_a_user_whose_deletion_is_pending(
     app: Flask, session: Session, user: User, sign_in: SignIn
 ) -> None:
     """These pages belong to other people, such as the owner of a form."""

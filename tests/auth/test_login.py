@@ -212,10 +212,10 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("method", "part", "page"), PARTS)
-def test_a_part_of_a_page_sends_the_whole_window_to_the_sign_in_page(
+def test_a_request_for_a_part_of_a_page_redirects_the_whole_window_to_sign_in(
     visitor: FlaskClient, method: str, part: str, page: str
 ) -> None:
-    """When the session ends while the page is open, the sign-in page must not be swapped into it."""
+    """If the session ends while a page is open, the sign-in page must not be inserted into it."""
     headers = {"HX-Request": "true", "HX-Current-URL": f"http://sky.example{page}"}
     response = getattr(visitor, method)(part, headers=headers)
     assert response.status_code == 401

@@ -72,7 +72,7 @@ def test_the_link_works_once_within_a_day(visitor: FlaskClient, link: str) -> No
 def test_the_link_alone_does_not_give_the_address_to_a_strangers_account(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
-    """Otherwise, strangers could keep access to an account whose address the mailbox's owner confirmed."""
+    """Otherwise, the stranger would have access to an account with an address confirmed by its owner."""
     old = user.email
     for data in ({}, {"current_password": "guessed at"}):
         response = visitor.post(link, data=data)

@@ -32,7 +32,7 @@ SITE = "http://localhost"
 
 @pytest.fixture(autouse=True)
 def domain(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open the site on localhost: browsers offer passkeys there, and at domains with HTTPS."""
+    """Open the site on localhost, where browsers offer passkeys, as they do at domains with HTTPS."""
     monkeypatch.setitem(app.config, "PUBLIC_URL", SITE)
 
 
@@ -96,7 +96,7 @@ def test_a_passkey_signs_in_without_the_password(
     assert passkey.used_at is not None
 
 
-def test_a_passkey_leads_to_the_wanted_page(visitor: FlaskClient, device: Device) -> None:
+def test_signing_in_with_a_passkey_leads_to_the_requested_page(visitor: FlaskClient, device: Device) -> None:
     credential = device.sign(ask(visitor))
     assert post(visitor, "/auth/login/passkey?next=/clients/", credential=credential).location == "/clients/"
 
@@ -109,7 +109,7 @@ def test_a_passkey_replaces_the_code_as_well(
     assert is_signed_in(visitor)
 
 
-def test_adding_one_needs_the_password_and_the_code(browser: FlaskClient, session: Session) -> None:
+def test_adding_a_passkey_needs_the_password_and_a_code(browser: FlaskClient, session: Session) -> None:
     with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as clock:
         app = App(browser)
         clock.shift(60)
@@ -176,7 +176,7 @@ def test_a_forged_answer_is_refused(
     assert not is_signed_in(visitor)
 
 
-def test_a_copied_key_that_counts_behind_is_refused(visitor: FlaskClient, device: Device) -> None:
+def test_a_copied_key_with_an_old_counter_is_refused(visitor: FlaskClient, device: Device) -> None:
     device.count = 5
     enter(visitor, device.sign(ask(visitor)))
     assert is_signed_in(visitor)
@@ -202,7 +202,7 @@ def test_a_late_answer_is_refused(visitor: FlaskClient, device: Device) -> None:
     assert not is_signed_in(visitor)
 
 
-def test_a_blocked_user_does_not_get_in(
+def test_a_blocked_user_is_not_signed_in(
     visitor: FlaskClient, session: Session, user: User, device: Device
 ) -> None:
     user.blocked_at = utcnow()
@@ -211,7 +211,7 @@ def test_a_blocked_user_does_not_get_in(
     assert not is_signed_in(visitor)
 
 
-def test_an_account_that_is_being_deleted_is_not_entered(
+def test_a_user_whose_account_is_being_deleted_is_not_signed_in(
     visitor: FlaskClient, session: Session, user: User, device: Device
 ) -> None:
     user.confirmed_at, user.erasure_began_at = None, utcnow()
@@ -222,10 +222,10 @@ def test_an_account_that_is_being_deleted_is_not_entered(
 
 
 @pytest.mark.parametrize("has_passkey", [True, False])
-def test_a_new_password_reminds_of_passkeys(
+def test_after_a_password_reset_users_are_reminded_of_passkeys(
     app: Flask, visitor: FlaskClient, session: Session, user: User, device: Device, has_passkey: bool
 ) -> None:
-    """A thief with the old password may have added one."""
+    """A thief who knew the old password may have added a passkey."""
     if not has_passkey:
         session.delete(session.scalars(select(Passkey)).one())
         session.commit()
@@ -251,7 +251,7 @@ def test_a_passkey_belongs_to_one_account(
 
 
 @pytest.mark.parametrize("url", ["http://sky.example", "https://192.0.2.1", "http://127.0.0.1:5000"])
-def test_they_are_offered_only_where_browsers_allow_them(
+def test_passkeys_are_offered_only_where_browsers_allow_them(
     app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setitem(app.config, "PUBLIC_URL", url)
@@ -261,13 +261,13 @@ def test_they_are_offered_only_where_browsers_allow_them(
 
 
 @pytest.mark.parametrize("url", ["https://sky.example", "https://Sky.Example", "https://sky.example:443"])
-def test_they_are_offered_at_a_domain(app: Flask, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_passkeys_are_offered_at_a_domain(app: Flask, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setitem(app.config, "PUBLIC_URL", url)
     assert "data-passkey" in app.test_client().get("/auth/login", base_url="https://sky.example").text
     assert "data-passkey" not in app.test_client().get("/auth/login", base_url="https://other.example").text
 
 
-def test_they_are_offered_on_localhost(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passkeys_are_offered_on_localhost(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "PUBLIC_URL", "http://localhost:5000")
     assert "data-passkey" in app.test_client().get("/auth/login", base_url="http://localhost:5000").text
     assert "data-passkey" not in app.test_client().get("/auth/login", base_url="http://127.0.0.1:5000").text
@@ -283,7 +283,7 @@ PARTS = ["id", "rawId", "type", "response"]
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(part=st.sampled_from(PARTS), value=JSON, field=st.sampled_from(["clientDataJSON", "signature", "x"]))
-def test_an_odd_answer_is_refused(
+def test_a_malformed_answer_is_refused(
     visitor: FlaskClient, device: Device, part: str, value: object, field: str
 ) -> None:
     answer = json.loads(device.sign(ask(visitor)))

@@ -120,11 +120,11 @@ def test_unknown_and_blocked_accounts_get_the_same_response_and_no_letter(
 def test_a_changed_password_keeps_this_device_signed_in_and_signs_out_the_others(
     app: Flask, sign_in: SignIn, user: User, smtp: SmtpServer, work: Work
 ) -> None:
-    here, elsewhere = sign_in(user), sign_in(user)
-    response = here.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
+    this_device, other_device = sign_in(user), sign_in(user)
+    response = this_device.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
     assert response.status_code == 302
-    assert "Your password has been changed" in here.get("/auth/profile").text
-    assert elsewhere.get("/auth/profile").status_code == 302
+    assert "Your password has been changed" in this_device.get("/auth/profile").text
+    assert other_device.get("/auth/profile").status_code == 302
     assert can_sign_in(app, user, PASSWORD_2)
     work()
     subjects = [letter.parsed["Subject"] for letter in smtp.letters]

@@ -54,7 +54,7 @@ def test_a_stranger_gets_a_confirmed_account(
     assert session.scalars(select(UserIdentity)).one().subject == "42"
 
 
-def test_without_the_setting_nobody_gets_an_account(
+def test_without_the_setting_no_account_is_created(
     app: Flask, visitor: FlaskClient, session: Session, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(app, monkeypatch, provider)
@@ -74,7 +74,7 @@ def test_an_unverified_address_creates_nothing(
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_an_existing_account_is_never_entered_by_its_address(
+def test_an_existing_account_is_never_entered_by_address(
     visitor: FlaskClient, session: Session, provider: Provider, role: Role
 ) -> None:
     UserFactory.create(email="anna@example.com", role=role)
@@ -110,14 +110,14 @@ def test_connecting_needs_the_password_and_the_code(
         clock.shift(60)
         refused = browser.post(PAGE, data={"current_password": PASSWORD, "code": "000000"})
         assert f'href="{START}"' not in refused.text
-    # Without this confirmation, the person signs in instead, as themselves.
+    # Without this confirmation, the person is signed in to their own account instead.
     sign_in_at(provider, browser)
     identity = session.scalars(select(UserIdentity)).one()
     assert identity.user_id != user.id
     assert app.recovery
 
 
-def test_a_code_is_asked_for_after_the_provider(
+def test_a_code_is_required_after_the_provider(
     browser: FlaskClient, visitor: FlaskClient, provider: Provider
 ) -> None:
     connect(provider, browser)
@@ -142,7 +142,7 @@ def test_an_identity_belongs_to_one_account(
     assert theirs.post(f"{PAGE}/{identity_id}/delete").status_code == 404
 
 
-def test_a_blocked_user_does_not_get_in(
+def test_a_blocked_user_is_not_signed_in(
     browser: FlaskClient, visitor: FlaskClient, session: Session, user: User, provider: Provider
 ) -> None:
     connect(provider, browser)
@@ -190,7 +190,7 @@ def test_a_cancelled_sign_in_is_explained(visitor: FlaskClient, provider: Provid
     assert "was cancelled" in flashes(visitor)
 
 
-def test_an_absent_provider_is_explained(
+def test_an_unreachable_provider_is_explained(
     app: Flask, visitor: FlaskClient, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(app, monkeypatch, Provider("http://127.0.0.1:9"))
@@ -198,7 +198,7 @@ def test_an_absent_provider_is_explained(
     assert "does not work at the moment" in flashes(visitor)
 
 
-def test_without_settings_the_password_is_asked_for(app: Flask) -> None:
+def test_without_settings_the_password_is_required(app: Flask) -> None:
     visitor = app.test_client()
     assert visitor.get(START).location == visitor.get(f"{START}/return").location == "/auth/login"
     assert START not in visitor.get("/auth/login").text

@@ -1,4 +1,4 @@
-"""Test attacks through other sites and by visitors, and a provider that misbehaves."""
+"""Test attacks by other sites and by visitors, and a misbehaving provider."""
 
 import secrets
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def test_endless_answers_of_the_provider_are_not_read(
     assert is_signed_in(visitor)
 
 
-def test_slow_answers_of_the_provider_are_given_up(
+def test_slow_answers_of_the_provider_are_abandoned(
     visitor: FlaskClient, session: Session, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provider_session, "ANSWER_SECONDS", -1)
@@ -87,7 +87,7 @@ def test_slow_answers_of_the_provider_are_given_up(
     ],
     ids=lambda description: next(iter(description)),
 )
-def test_a_wrong_description_is_refused_and_soon_forgotten(
+def test_invalid_metadata_are_refused_and_requested_again(
     visitor: FlaskClient, session: Session, provider: Provider, description: dict[str, str]
 ) -> None:
     provider.description = description
@@ -98,7 +98,7 @@ def test_a_wrong_description_is_refused_and_soon_forgotten(
     assert is_signed_in(visitor)
 
 
-def test_a_key_that_the_provider_has_withdrawn_works_for_an_hour_at_most(
+def test_a_key_withdrawn_by_the_provider_works_for_at_most_an_hour(
     visitor: FlaskClient, session: Session, provider: Provider
 ) -> None:
     with time_machine.travel(utcnow(), tick=True) as clock:
@@ -112,10 +112,10 @@ def test_a_key_that_the_provider_has_withdrawn_works_for_an_hour_at_most(
 
 
 @pytest.mark.both_engines
-def test_others_can_write_while_the_provider_responds(
+def test_other_connections_can_write_while_the_provider_responds(
     app: Flask, browser: FlaskClient, visitor: FlaskClient, session: Session, user: User, provider: Provider
 ) -> None:
-    """On SQLite, a transaction that has read before someone else writes could not write any more."""
+    """On SQLite, a transaction that has read data cannot write once another connection has written."""
 
     def write() -> None:
         with app.app_context(), db.engine.begin() as connection:
@@ -129,9 +129,7 @@ def test_others_can_write_while_the_provider_responds(
     assert is_signed_in(visitor)
 
 
-def test_the_description_changes_no_setting(
-    visitor: FlaskClient, session: Session, provider: Provider
-) -> None:
+def test_metadata_cannot_change_settings(visitor: FlaskClient, session: Session, provider: Provider) -> None:
     proxy = {"http": "http://127.0.0.1:9", "https": "http://127.0.0.1:9"}
     provider.description = {"proxies": proxy, "verify": False, "code_challenge_method": None, "scope": "x"}
     start = visitor.get(START)
@@ -148,7 +146,7 @@ def test_a_link_on_another_site_signs_no_one_in(visitor: FlaskClient, provider: 
         assert "/authorize?" in visitor.get(START, headers={"Sec-Fetch-Site": site}).location
 
 
-def test_a_long_address_of_the_wanted_page_does_not_burst_the_cookie(
+def test_a_long_url_of_the_requested_page_does_not_exceed_the_cookie(
     visitor: FlaskClient, provider: Provider
 ) -> None:
     wanted = f"/clients/?q={secrets.token_hex(2500)}"
@@ -161,12 +159,14 @@ def test_a_long_address_of_the_wanted_page_does_not_burst_the_cookie(
 @pytest.mark.parametrize(
     "target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x"]
 )
-def test_no_one_is_led_to_another_site(visitor: FlaskClient, provider: Provider, target: str) -> None:
+def test_sign_in_never_redirects_to_another_site(
+    visitor: FlaskClient, provider: Provider, target: str
+) -> None:
     start = visitor.get(START, query_string={"next": target})
     assert visitor.get(provider.authorize(start.location).replace("http://sky.example", "")).location == "/"
 
 
-def test_odd_characters_from_the_provider_do_no_harm(
+def test_unusual_characters_from_the_provider_are_harmless(
     visitor: FlaskClient, session: Session, provider: Provider
 ) -> None:
     provider.claims["name"] = "An\0na \ud800"
@@ -179,7 +179,7 @@ def test_odd_characters_from_the_provider_do_no_harm(
     assert FAILED in flashes(visitor)
 
 
-def test_an_account_that_is_being_deleted_is_not_entered(
+def test_a_user_whose_account_is_being_deleted_is_not_signed_in(
     browser: FlaskClient, visitor: FlaskClient, session: Session, user: User, provider: Provider
 ) -> None:
     connect(provider, browser)
@@ -193,7 +193,7 @@ def test_an_account_that_is_being_deleted_is_not_entered(
 def test_connecting_ends_with_the_session(
     browser: FlaskClient, session: Session, user: User, provider: Provider
 ) -> None:
-    """Someone else who signs in on the same device must not get the account of the one before."""
+    """Another person who signs in on the same device must not get the account of the previous user."""
     browser.post("/auth/profile/sign-in-accounts", data={"current_password": "correct horse battery"})
     start = browser.get(START)
     browser.post("/auth/logout")

@@ -51,9 +51,9 @@ def list_device_letters(session: Session) -> list[OutboxLetter]:
 
 
 def test_the_list_names_device_and_network_and_marks_this_one(app: Flask, user: User) -> None:
-    here = log_in(app.test_client(), user)
+    this_device = log_in(app.test_client(), user)
     log_in(app.test_client(), user, PHONE, "2001:db8:7:8::9")
-    page = here.get(PAGE).text
+    page = this_device.get(PAGE).text
     assert "Firefox, Windows" in page
     assert "203.0.113.*" in page
     assert "Safari, iPhone" in page
@@ -63,24 +63,28 @@ def test_the_list_names_device_and_network_and_marks_this_one(app: Flask, user: 
 
 
 def test_one_session_can_be_ended(app: Flask, user: User, session: Session) -> None:
-    here, there, third = (log_in(app.test_client(), user) for _ in range(3))
+    this_device, other_device, third_device = (log_in(app.test_client(), user) for _ in range(3))
     ids = session.scalars(select(UserSession.id).order_by(UserSession.id)).all()
-    assert here.post(f"{PAGE}/{ids[1]}/end").status_code == 302
-    assert [is_signed_in(browser) for browser in (here, there, third)] == [True, False, True]
+    assert this_device.post(f"{PAGE}/{ids[1]}/end").status_code == 302
+    assert [is_signed_in(browser) for browser in (this_device, other_device, third_device)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_all_other_sessions_can_be_ended_including_remembered_ones(
     app: Flask, user: User, sign_in: SignIn
 ) -> None:
-    there, stranger = app.test_client(), sign_in(UserFactory.create())
-    log_in(there, user, remember="y")
-    here = log_in(app.test_client(), user)
-    response = here.post(f"{PAGE}/end-others", follow_redirects=True)
+    other_device, stranger = app.test_client(), sign_in(UserFactory.create())
+    log_in(other_device, user, remember="y")
+    this_device = log_in(app.test_client(), user)
+    response = this_device.post(f"{PAGE}/end-others", follow_redirects=True)
     assert "1 other device has been signed out." in response.text
-    assert is_signed_in(here)
+    assert is_signed_in(this_device)
     assert is_signed_in(stranger)
-    there.delete_cookie("session")
-    assert not is_signed_in(there)
+    other_device.delete_cookie("session")
+    assert not is_signed_in(other_device)
 
 
 def test_sessions_of_other_users_are_neither_shown_nor_ended(
@@ -98,12 +102,12 @@ def test_last_use_is_read_from_redis(
     app: Flask, user: User, session: Session, redis_server: RedisServer
 ) -> None:
     with time_machine.travel("2026-11-25T08:00:00Z", tick=False) as clock:
-        here, there = log_in(app.test_client(), user), log_in(app.test_client(), user)
+        this_device, other_device = log_in(app.test_client(), user), log_in(app.test_client(), user)
         clock.shift(timedelta(hours=5))
-        there.get("/clients/")
-        assert here.get(PAGE).text.count('<time datetime="2026-11-25T13:00:00') == 2
+        other_device.get("/clients/")
+        assert this_device.get(PAGE).text.count('<time datetime="2026-11-25T13:00:00') == 2
         redis_server.client.flushall()  # now the sign-in is the latest known use
-        page = here.get(PAGE).text
+        page = this_device.get(PAGE).text
         assert page.count('<time datetime="2026-11-25T13:00:00') == 1
 
 
@@ -141,31 +145,33 @@ def test_signing_in_again_replaces_this_devices_session(app: Flask, user: User, 
     assert is_signed_in(visitor)
 
 
-def change_password(here: FlaskClient, _app: Flask, _user: User) -> None:
+def change_password(this_device: FlaskClient, _app: Flask, _user: User) -> None:
     new = "three odd words"
-    here.post(
+    this_device.post(
         "/auth/profile/password",
         data={"current_password": PASSWORD, "password": new, "password_confirm": new},
     )
 
 
-def reset_password(here: FlaskClient, app: Flask, user: User) -> None:
+def reset_password(this_device: FlaskClient, app: Flask, user: User) -> None:
     with app.app_context():
         token = account_token(RESET, user)
     new = "three odd words"
-    here.post(f"/auth/reset/{token}", data={"password": new, "password_confirm": new})
+    this_device.post(f"/auth/reset/{token}", data={"password": new, "password_confirm": new})
 
 
-def end_others(here: FlaskClient, _app: Flask, _user: User) -> None:
-    here.post(f"{PAGE}/end-others")
+def end_others(this_device: FlaskClient, _app: Flask, _user: User) -> None:
+    this_device.post(f"{PAGE}/end-others")
 
 
-def turn_on_two_factor(here: FlaskClient, _app: Flask, _user: User) -> None:
-    page = here.post("/auth/profile/second-step", data={"current_password": PASSWORD}, follow_redirects=True)
+def turn_on_two_factor(this_device: FlaskClient, _app: Flask, _user: User) -> None:
+    page = this_device.post(
+        "/auth/profile/second-step", data={"current_password": PASSWORD}, follow_redirects=True
+    )
     key = re.search(r"<code>([A-Z2-7 ]+)</code>", page.text)
     assert key is not None
     code = pyotp.TOTP(key[1].replace(" ", "")).at(utcnow())
-    here.post("/auth/profile/second-step/setup", data={"code": code})
+    this_device.post("/auth/profile/second-step/setup", data={"code": code})
 
 
 @pytest.mark.parametrize(
@@ -175,14 +181,14 @@ def test_devices_are_forgotten_with_their_sessions(
     app: Flask, user: User, session: Session, act: Callable[[FlaskClient, Flask, User], None], left: int
 ) -> None:
     """Otherwise, a thief's browser would stay exempt from the limits on guessing."""
-    here = log_in(app.test_client(), user)
+    this_device = log_in(app.test_client(), user)
     for _ in range(2):
         log_in(app.test_client(), user)
     colleague = UserFactory.create()
     log_in(app.test_client(), colleague)
-    cookie = here.get_cookie("device")
+    cookie = this_device.get_cookie("device")
     assert cookie is not None
-    act(here, app, user)
+    act(this_device, app, user)
     known = session.scalars(select(KnownDevice.key_hash).where(KnownDevice.user_id == user.id)).all()
     assert len(known) == left
     assert not left or known == [hashlib.sha256(cookie.value.encode()).hexdigest()]
@@ -235,10 +241,10 @@ def test_a_device_that_has_not_been_used_for_a_long_time_counts_as_new(
 
 
 def test_letters_about_devices_can_be_turned_off(app: Flask, user: User, session: Session) -> None:
-    here = log_in(app.test_client(), user)
-    page = here.get("/auth/profile").text
+    this_device = log_in(app.test_client(), user)
+    page = this_device.get("/auth/profile").text
     assert 'name="wants_login_letters"' in page
-    here.post("/auth/profile", data={"name": "Anna", "locale": "en", "timezone": "UTC"})
+    this_device.post("/auth/profile", data={"name": "Anna", "locale": "en", "timezone": "UTC"})
     log_in(app.test_client(), user)
     assert list_device_letters(session) == []
 

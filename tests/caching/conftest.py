@@ -16,7 +16,7 @@ from tests.support.servers import RedisServer
 
 @pytest.fixture
 def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """Yield a second app, which shares no more with the first than another process would."""
+    """Yield a second app, which shares with the first only what another process would."""
     app = create_app(TestingConfig(environment))
     yield app
     gathered_views(app).send_all()

@@ -51,7 +51,7 @@ def test_an_edit_in_one_process_is_immediately_visible_in_the_other(
 
 @pytest.mark.one_engine  # labels are in Redis
 def test_no_process_uses_a_label_from_before_an_edit(app: Flask, other_app: Flask) -> None:
-    """A busy process reads a label once for several requests, so an edit waits until it reads it again."""
+    """A busy process reads a label once for several requests, so an edit waits until the next read."""
     with app.app_context():
         editing = shared_cache()
     with other_app.app_context():

@@ -87,7 +87,7 @@ def test_the_sweep_detects_edits_that_did_not_invalidate_pages(
     version = redis_server.client.get("skymailing:cache:version:articles")
     article.title = "New title"
     session.flush()
-    # Act as if Redis had been unavailable during the edit.
+    # As if Redis had been unavailable during the edit.
     redis_server.client.set("skymailing:cache:version:articles", version or b"")
     assert "Old title" in visitor.get("/blog/first").text
 

@@ -69,7 +69,7 @@ def test_an_expired_page_is_served_while_the_database_refuses_connections(
             assert (response.status_code, "Old title" in response.text) == (200, True)
 
 
-def test_a_page_that_was_rendered_in_time_is_not_the_old_one(
+def test_a_page_rendered_in_time_is_served_instead_of_the_old_one(
     app: Flask, visitor: FlaskClient, session: Session
 ) -> None:
     ArticleFactory.create(slug="first", published_at=utcnow() + timedelta(minutes=5), title="Coming soon")

@@ -41,7 +41,7 @@ class BlockEditor:
         return self.canvas.locator(".block-cover")
 
     def labels(self) -> list[str]:
-        """Return what a screen reader calls each block, without its place."""
+        """Return each block's label for screen readers, without its position."""
         labels = self.canvas.locator(".block > .block-cover").evaluate_all(
             "(nodes) => nodes.map((node) => node.getAttribute('aria-label'))"
         )
@@ -57,12 +57,12 @@ class BlockEditor:
         self.types.get_by_role("button", name=name, exact=True).click()
 
     def choose_with_keys(self, name: str) -> None:
-        """Go on with Tab to a type in the palette, and choose it."""
+        """Move with Tab to a type in the palette, and choose it."""
         self.tab_to(self.types.get_by_role("button", name=name, exact=True))
         self.page.keyboard.press("Enter")
 
     def add_with_keys(self, name: str) -> None:
-        """Go back from a field to the block, on through its buttons to the palette, and choose a type."""
+        """Move from a field back to the block, through its buttons to the palette, and choose a type."""
         self.page.keyboard.press("Escape")
         expect(self.canvas.locator(".block-selected > .block-cover")).to_be_focused()
         self.tab_to(self.canvas.get_by_role("button", name="Add a block below"))
@@ -70,7 +70,7 @@ class BlockEditor:
         self.choose_with_keys(name)
 
     def tab_to(self, element: Locator) -> None:
-        """Go on with Tab until an element has the focus."""
+        """Move with Tab until an element has the focus."""
         for _step in range(MAX_TABS):
             if element.evaluate("(node) => node === document.activeElement"):
                 return
@@ -78,7 +78,7 @@ class BlockEditor:
         raise AssertionError(f"not reached with the keyboard: {element}")
 
     def fill(self, **values: str) -> None:
-        """Fill in the fields of the selected block by the names that designs have for them."""
+        """Fill in the fields of the selected block by their names in designs."""
         for name, value in values.items():
             self.field(name).fill(value)
 
@@ -102,7 +102,7 @@ class BlockEditor:
         """Drag an element with the mouse onto another one."""
         source.hover()
         self.page.mouse.down()
-        # The first movement begins to drag, and shows empty columns as targets.
+        # The first movement starts dragging, and shows empty columns as targets.
         for element in (self.covers().first, target, target):
             element.hover(force=True)
         self.page.mouse.up()
@@ -120,5 +120,5 @@ class BlockEditor:
 
 
 def list_texts(page_text: str) -> list[str]:
-    """Return the lines of a letter that contain something."""
+    """Return the lines of a letter that are not empty."""
     return [line.strip() for line in page_text.replace("\u00a0", " ").splitlines() if line.strip()]

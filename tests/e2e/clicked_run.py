@@ -35,7 +35,7 @@ LINKS = {
 
 
 def add_clicked_run(site: Site, owner_id: int) -> int:
-    """Return the ID of a new run of the owner's."""
+    """Add a run with clicks for the owner; return its ID."""
     chance = Random(17)
     with site.open_session() as session:
         mailing = MailingFactory.create(owner=session.get_one(User, owner_id), name="Весенние чаи")

@@ -26,7 +26,7 @@ CACHE = E2E_DIR.parent.parent / ".cache"
 SCREENSHOTS = CACHE / "e2e"  # screenshots of failed tests
 LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh if it unpacked any
 
-# They open all pages. If they begin first, no process is left with one of them at the end.
+# These open all pages. They begin first, so that no process has to start one of them at the end.
 LONG_FILES = ("test_weight.py", "test_accessibility.py")
 
 failed = pytest.StashKey[bool]()
@@ -106,7 +106,7 @@ def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def no_earlier_signups(site: Site) -> None:
-    """Forget how often forms were submitted from this network: other tests may have reached the limit."""
+    """Reset the number of sign-ups from this network, since other tests may have reached the limit."""
     with site.app.app_context():
         shared_cache().run(lambda redis: [redis.delete(key) for key in redis.scan_iter(f"{PREFIX}signup:*")])
 

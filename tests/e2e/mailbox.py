@@ -28,7 +28,7 @@ class Mailbox:
         self._window.open(f"/outbox/{newest.id}/html")
 
     def follow(self, link: str) -> None:
-        """Open what a link of the open letter leads to, in the same window."""
+        """Follow a link of the open letter in the same window."""
         found = self._window.page.get_by_role("link", name=link, exact=True)
         self._window.open(str(found.get_attribute("href")))
 

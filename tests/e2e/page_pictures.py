@@ -23,7 +23,7 @@ ENDINGS: dict[Literal["light", "dark"], str] = {"light": ".webp", "dark": ".dark
 
 @dataclass(frozen=True)
 class Words:
-    """The names in the pictures of a language; a new mailing sends the message with this ID."""
+    """The names in the pictures of a language, and the ID of the message that a new mailing sends."""
 
     sender: str
     running: str
@@ -75,7 +75,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A signed-in window, and how the names of its pictures end."""
+    """A signed-in window, and the ending of its pictures' names."""
 
     window: Window
     ending: str
@@ -129,7 +129,7 @@ def _take_help_pictures(pictures: Pictures, places: Places, words: Words) -> Non
 
 
 def _translate(site: Site, language: str, words: Words) -> Places:
-    """Name the example data in a language; return where it is shown."""
+    """Name the example data in a language; return the paths of the pages that show it."""
     with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
         own = select(Mailing).where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)

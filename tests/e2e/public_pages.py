@@ -1,6 +1,6 @@
 """Create the pages that an owner's clients and visitors see without an account, in each of their states.
 
-They are in Russian, as the demo data is.
+The pages are in Russian, like the demo data.
 """
 
 from datetime import timedelta

@@ -34,7 +34,7 @@ RUN = """async (rules) => {
         nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => html.slice(0, 160) + " " + failureSummary),
     }));
 }"""
-# What the other rules see: the place of each element, and whether it is visible.
+# The data that the other rules check: the position of each element, and whether it is visible.
 LAYOUT = """[...document.body.querySelectorAll("*")].map((node) => {
     const { x, y, width, height } = node.getBoundingClientRect();
     return [node.checkVisibility({ visibilityProperty: true, opacityProperty: true }), x, y, width, height];
@@ -43,7 +43,7 @@ IS_PAINTED = """(color_scheme) => document.documentElement.dataset.bsTheme === c
     && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
 COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 Problems = dict[str, list[Any]]  # by color scheme
-Rules = list[str] | dict[str, Any]  # tags of rules, or what axe calls `runOnly`
+Rules = list[str] | dict[str, Any]  # tags of rules, or a value for axe's `runOnly`
 SERIOUS = ("serious", "critical", "moderate")
 
 
@@ -98,7 +98,7 @@ def test_the_fields_of_each_block_fit_and_have_no_serious_problem(
 
 
 def is_covered_block(violation: Any) -> bool:
-    """Return whether the panel, which lies over the letter on a phone, covers a part of a block."""
+    """Return whether the panel, which covers the letter's lower part on a phone, covers a part of a block."""
     nodes = violation["nodes"]
     return violation["id"] == "target-size" and all('class="block-cover"' in node for node in nodes)
 
@@ -113,7 +113,7 @@ def test_the_pages_after_a_form_fit_and_have_no_serious_problem(site: Site, open
     expect(window.main.locator(".field-errors")).to_have_count(2)
     found["errors"] = check_page(window, "ru")
     window.fill(email="anna@mail.example", **{"'attribute.birthday'": "1990-05-17"})
-    subscribe.click()  # immediately, which no person does
+    subscribe.click()  # immediately, like a bot
     window.expect_title("Ещё один шаг")
     found["step"] = check_page(window, "ru")
     subscribe.click()
@@ -170,7 +170,7 @@ def open_still_window(open_window: OpenWindow, screen: Screen, language: str) ->
 def check_page(window: Window, language: str) -> Problems:
     """Check the open page; return its accessibility problems in each colour scheme.
 
-    If the second scheme changes only colours, the rules about other things need not run again.
+    If the second scheme changes only colours, the other rules need not run again.
     """
     window.expect_to_fit()
     assert window.page.locator("html").get_attribute("lang") == language

@@ -1,4 +1,4 @@
-"""Test in a browser what authors do before they send: test emails of unsaved text, and checks of links."""
+"""Test in a browser the checks before sending: test emails of unsaved text, and link checks."""
 
 import re
 

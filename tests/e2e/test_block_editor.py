@@ -1,4 +1,4 @@
-"""Test the block editor in a real browser: what is built by mouse or by keyboard is what arrives."""
+"""Test the block editor in a real browser: a letter built by mouse or by keyboard arrives unchanged."""
 
 from playwright.sync_api import expect
 
@@ -172,7 +172,7 @@ def test_blocks_are_dragged_within_the_letter_into_columns_and_from_the_palette(
     expect(editor.canvas.locator("[data-nested] .block[data-type=heading]")).to_have_count(1)
     assert len(editor.design()["blocks"]) == 1
 
-    # Columns do not go into columns.
+    # Columns cannot be added to columns.
     window.page.get_by_role("tab", name="Add").click()
     editor.drag(editor.types.get_by_role("button", name="Columns", exact=True), editor.block("Button"))
     design = editor.design()

@@ -1,4 +1,4 @@
-"""Test client data in writing mode: a chip is selected, removed and left like a single character."""
+"""Test client data in writing mode: a chip behaves like a single character."""
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -50,7 +50,7 @@ def test_empty_paragraphs_at_the_end_do_not_turn_the_letter_into_source(
     assert body(window).strip().endswith(end), "nothing changes before the author types"
 
 
-def test_the_button_tool_asks_about_a_button(window: Window, site: Site, owner: User) -> None:
+def test_the_button_tool_opens_a_dialog_for_a_button(window: Window, site: Site, owner: User) -> None:
     message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Hello</p>")
     open_editor(window, f"/messages/{message}/edit")
     window.page.locator(".ql-editor").focus()
@@ -63,7 +63,7 @@ def test_the_button_tool_asks_about_a_button(window: Window, site: Site, owner: 
     expect_in_body(window, '<a class="button" href="https://shop.example/order">Order</a>')
 
 
-def test_a_link_from_the_menu_has_words_in_the_language_of_the_letter(
+def test_a_link_from_the_menu_has_a_text_in_the_letters_language(
     window: Window, site: Site, owner: User
 ) -> None:
     message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Hello</p>", language="ru")

@@ -46,7 +46,7 @@ def test_a_click_in_a_letter_is_one_person_on_the_owners_page(site: Site, open_w
     mailbox.open(SUBJECT)
     reader.context.set_extra_http_headers({"User-Agent": FIREFOX})
     mailbox.follow("Read the blog")
-    assert reader.page.url == f"{site.url}/blog/", "the click ends on the page that the link names"
+    assert reader.page.url == f"{site.url}/blog/", "the click leads to the page in the link"
     office = open_window()
     office.sign_in(owner)
     run_id = find_run(site, mailing_id)

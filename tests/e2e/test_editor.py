@@ -118,7 +118,7 @@ def test_pictures_are_uploaded_and_pasted(window: Window, site: Site) -> None:
     expect_in_body(window, f'src="{site.url}/messages/pictures/')
     image = letter(window).get_by_alt_text('A "teal" wall')
     expect(image).to_be_visible()
-    # The preview can be replaced at any time, and this looks the picture up in the frame that is there.
+    # The preview can be replaced at any time; this looks up the picture in the current frame.
     expect(image).to_have_js_property("naturalWidth", 900)
 
     window.page.evaluate(

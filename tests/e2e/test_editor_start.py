@@ -28,7 +28,7 @@ BACKGROUND = "(element) => getComputedStyle(element).backgroundColor"
 
 @contextmanager
 def holding(window: Window, pattern: str) -> Iterator[None]:
-    """Let no response from a URL pattern arrive before the block ends."""
+    """Hold all responses from a URL pattern until the block ends."""
     held: list[Route] = []
     window.page.route(pattern, lambda route: held.append(route))
     yield
@@ -156,8 +156,8 @@ def test_drafts_are_saved_although_the_tools_are_not_loaded(window: Window, site
     expect(window.page.locator(".mode-notice")).to_contain_text("Save your text and reload the page")
     window.fill(body="# Dear friends")
     expect_draft(window)
-    window.page.evaluate("0")  # reports arrive in order
-    window.complaints.clear()  # the request that failed, and what it caused
+    window.page.evaluate("0")  # reports arrive in order, so all earlier ones arrive before this result
+    window.complaints.clear()  # the failed request and its consequences
     window.page.unroute(TOOLS)
     open_editor(window, f"/messages/{message}/edit")
     expect_in_body(window, "# Dear friends")
@@ -179,11 +179,11 @@ def test_the_author_learns_that_the_tools_were_not_loaded(window: Window, owner:
     window.page.goto(FIRST_DESIGN, wait_until="commit")  # a held script delays the load event
     expect(window.page.locator(".mode-notice")).to_contain_text("Part of the editor was not loaded")
     expect(editor.covers().first).to_be_visible()
-    window.page.evaluate("0")  # reports arrive in order
-    window.complaints.clear()  # the request that failed, and what it caused
+    window.page.evaluate("0")  # reports arrive in order, so all earlier ones arrive before this result
+    window.complaints.clear()  # the failed request and its consequences
 
 
-def test_the_way_of_writing_that_is_shown_is_highlighted(window: Window, owner: User) -> None:
+def test_the_current_way_of_writing_is_highlighted(window: Window, owner: User) -> None:
     open_editor(window, "/messages/new")
     plain = window.page.locator(".kind", has_text="MJML").evaluate(BACKGROUND)
 

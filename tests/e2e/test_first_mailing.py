@@ -53,7 +53,7 @@ def test_the_first_mailing_takes_few_clicks_and_fields(
     user.click(".actions-bar a.btn-primary")
     expect_mode(window, "writing")
     user.type("subject", "Fresh bread")
-    window.page.locator(".ql-editor").focus()  # the Tab key leads there
+    window.page.locator(".ql-editor").focus()  # reachable with the Tab key
     window.page.keyboard.type("Hello {{ name }}, the oven is hot.")
     user.fields += 1
     user.click("#message-form button[name=then]")
@@ -61,7 +61,7 @@ def test_the_first_mailing_takes_few_clicks_and_fields(
     user.click(".form-steps a[href='#step-check']")
     user.click("#start-button > button")
     user.click("#start-now button[type=submit]")
-    # The page shows by itself that all letters have been sent.
+    # The page shows without a reload that all letters have been sent.
     window.page.wait_for_url("**/mailings/*")
     expect(window.page.locator("#live[data-hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
     expect(window.page.locator("#live")).to_contain_text("20")

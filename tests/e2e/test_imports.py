@@ -1,4 +1,4 @@
-"""Import files of other services in a browser: what the columns mean, and the summary."""
+"""Import files of other services in a browser: the meaning of columns, and the summary."""
 
 import re
 from pathlib import Path

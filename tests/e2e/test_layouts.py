@@ -1,4 +1,4 @@
-"""Test templates of one's own, and layouts, in a real browser."""
+"""Test users' templates and layouts in a real browser."""
 
 import json
 
@@ -16,7 +16,7 @@ def save(window: Window) -> None:
         window.main.locator("form[data-editor] button[type=submit]", has_text="Save").first.click()
 
 
-def test_a_template_is_used_with_the_brand_and_becomes_an_own_one(window: Window) -> None:
+def test_a_template_is_used_with_the_brand_and_saved_as_an_own_template(window: Window) -> None:
     window.open("/messages/templates")
     with window.new_page():
         window.main.locator("#shop a.starter").first.click()

@@ -1,4 +1,4 @@
-"""Test letters that are shown as pages: they look right, their links work, and their scripts do not."""
+"""Test letters that are shown as pages: they look right, and their links work, but not their scripts."""
 
 from skymailing.models import Delivery, MessageFormat
 from tests.archive.letters import create_sent_run
@@ -48,7 +48,7 @@ def test_a_person_opens_their_letter_and_unsubscribes(site: Site, open_window: O
     with window.page.expect_popup() as popup:
         window.page.get_by_role("link", name="Blog").click()
     popup.value.get_by_role("heading", level=1).wait_for()
-    assert popup.value.evaluate("typeof fetch") == "function", "what a link opens may run scripts"
+    assert popup.value.evaluate("typeof fetch") == "function", "linked pages may run scripts"
     popup.value.close()
     window.page.get_by_role("link", name="Unsubscribe").click()
     window.page.get_by_role("button", name="Unsubscribe").click()

@@ -19,7 +19,7 @@ AUTHENTICATOR = {
 
 
 def add_authenticator(window: Window, **changes: bool) -> None:
-    """Give the browser a device that agrees to everything."""
+    """Give the browser a device that accepts every request."""
     client = window.context.new_cdp_session(window.page)
     client.send("WebAuthn.enable")
     client.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR | changes})
@@ -57,7 +57,7 @@ def test_a_passkey_is_added_signs_in_and_is_removed(
     expect(window.main.locator(".sessions")).to_have_count(0)
 
 
-def test_without_a_passkey_the_page_says_so(site: Site, open_window: OpenWindow) -> None:
+def test_without_a_passkey_the_page_shows_an_error(site: Site, open_window: OpenWindow) -> None:
     window = open_window()
     add_authenticator(window, isUserVerified=False)
     window.open("/auth/login")

@@ -58,8 +58,8 @@ def test_a_report_can_be_printed_in_black_on_white(open_window: OpenWindow, site
     window.sign_in(DEMO, site.passwords[DEMO])
     window.open("/reports/")
     page = window.page
-    # What is otherwise loaded by scrolling is loaded first. Playwright calls a function that an expression
-    # returns, so the assignment is in a function.
+    # Before printing, the page loads the parts that are otherwise loaded by scrolling. Playwright calls a
+    # function returned by an expression, so the assignment is wrapped in a function.
     record = "document.body.dataset.printed = document.querySelector('main').innerText"
     page.evaluate(f"() => {{ window.print = () => {{ {record}; }}; }}")
     window.main.get_by_role("button", name=re.compile("Print|PDF")).click()

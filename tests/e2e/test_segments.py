@@ -1,4 +1,4 @@
-"""Test building a segment by clicking: rows, groups, offered values, the live count, and errors."""
+"""Test building a segment by clicking: rows, groups, suggested values, the live count, and errors."""
 
 import re
 
@@ -67,7 +67,7 @@ def fill(
 
 
 def read_offered(window: Window) -> list[str]:
-    """Return the values that the first field with suggestions offers."""
+    """Return the suggestions of the first field that has any."""
     offered = window.page.locator("datalist").first.locator("option")
     expect(offered.first).to_be_attached()
     values: list[str] = offered.evaluate_all("options => options.map((option) => option.value)")
@@ -97,7 +97,7 @@ def test_a_segment_is_built_by_clicking(
     fill(rows.nth(0), "City", "is one of", "omsk")
     fill(rows.nth(0), value="Tomsk")  # in the field that has appeared
     expect(reach).to_contain_text("3 of 4 clients")
-    # The towns of the clients are offered.
+    # The towns of the clients are suggested.
     offered = window.page.locator("datalist option")
     expect(offered).to_have_count(3)
     assert offered.evaluate_all("options => options.map((option) => option.value)") == [

@@ -153,7 +153,7 @@ def add_reader(journey: Journey) -> None:
 
 
 def expect_client(journey: Journey) -> None:
-    """Check what the owner sees about the visitor."""
+    """Check the owner's page about the visitor."""
     with journey.site.open_session() as session:
         client = session.scalars(select(Client.id).where(Client.email == journey.mailbox.email)).one()
     office = journey.office

@@ -14,14 +14,14 @@ from tests.e2e.window import DESKTOP, PHONE, Screen, Window
 
 AT_ONCE = 6  # pages
 
-# Over the wire, including headers and the fonts (24 to 37 KB), which browsers then keep.
+# As transferred, including headers and the fonts (24 to 37 KB), which browsers then cache.
 MAX_BYTES = 190_000
 MAX_HOME_BYTES = 100_000
 MAX_EDITOR_BYTES = 350_000
 # Pages with an editor may be larger.
 EDITORS = ("/messages/new", "/edit", "/manager/articles/new")
 MAX_SHIFT = 0.01  # layout shift score; 0.1 counts as good (web.dev)
-SLOW = 8_000  # bytes per second; a page is rendered in several parts, cut anywhere
+SLOW = 8_000  # bytes per second, so that a page arrives and is rendered in several arbitrary parts
 
 RECORD_SHIFTS = """window.shifts = [];
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
@@ -52,7 +52,7 @@ class Visit:
         self.session.on("Network.responseReceived", self._record)
 
     def repeat_slowly(self) -> None:
-        """Start again with a limit on the speed of downloads, and with the files that are cached now."""
+        """Open the page again with slow downloads, and with the files cached by the first visit."""
         self.window.page.goto("about:blank")
         conditions = {"offline": False, "latency": 0, "uploadThroughput": -1, "downloadThroughput": SLOW}
         self.session.send("Network.emulateNetworkConditions", conditions)
@@ -77,7 +77,7 @@ class Visit:
 
 
 def expect_no_movement(visits: list[Visit]) -> None:
-    """Load the pages at the same time, since most of it is waiting; check that nothing moves."""
+    """Load the pages in parallel, since loading is mostly waiting; check that nothing moves."""
     with ExitStack() as stack:
         for visit in visits:
             stack.enter_context(visit.window.expecting(404, 410))

@@ -1,4 +1,4 @@
-"""Test that phones break no word in the middle: addresses break at their signs, Russian words not at all."""
+"""Test that no word is broken in the middle on phones: addresses break only at punctuation."""
 
 from typing import Any
 

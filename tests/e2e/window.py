@@ -104,7 +104,7 @@ class Window:
         self.expect_to_fit()
 
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
-        """Sign in without rendering any page, which saves half a second in each test."""
+        """Sign in without rendering a page, which saves half a second per test."""
         token = find_csrf_token(self.context.request.get("/auth/login").text())
         response = self.context.request.post(
             "/auth/login",
@@ -169,11 +169,11 @@ class Window:
     def path(self) -> str:
         return urlsplit(self.page.url).path
 
-    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+    def wait_until(self, condition: Callable[[], object], description: str) -> None:
         """Wait for a condition outside the page."""
         deadline = time.monotonic() + TIMEOUT / 1000
         while not condition():
-            assert time.monotonic() < deadline, f"not within {TIMEOUT} ms: {what}"
+            assert time.monotonic() < deadline, f"not within {TIMEOUT} ms: {description}"
             self.page.wait_for_timeout(POLL)
 
     def wait_until_quiet(self) -> None:

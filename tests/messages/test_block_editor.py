@@ -1,4 +1,4 @@
-"""Test that the block editor knows all types of blocks, and what it gets for an owner."""
+"""Test that the block editor supports all types of blocks, and gets the owner's data."""
 
 import json
 import re
@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).parents[2] / "skymailing" / "static" / "js" / "editor"
 
 
 def open_editor(browser: FlaskClient, name: str) -> dict[str, Any]:
-    """Return what an attribute of the block editor's form contains."""
+    """Return the content of an attribute of the block editor's form."""
     page = browser.get("/messages/new?kind=blocks").text
     found = re.search(rf' {name}="([^"]*)"', page)
     assert found is not None
@@ -76,4 +76,4 @@ def test_a_new_message_offers_blocks_first(browser: FlaskClient) -> None:
     assert kinds == ["/messages/new?kind=blocks", "#message-form", "#message-form", "/messages/new?kind=mjml"]
     highlighted = re.search(r'<a class="kind kind-main".*?<strong>(.*?)</strong>', page, re.DOTALL)
     assert highlighted is not None
-    assert highlighted[1] == "Text", "which stands below"
+    assert highlighted[1] == "Text", "the type shown below the choices"

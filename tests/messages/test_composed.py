@@ -86,9 +86,11 @@ def test_an_error_in_the_subject_is_shown_for_the_subject(browser: FlaskClient) 
     assert page.select_one("#source-error") is None
 
 
-def test_an_edit_by_an_earlier_version_makes_it_html(browser: FlaskClient, session: Session) -> None:
+def test_an_edit_by_an_earlier_version_turns_the_message_into_html(
+    browser: FlaskClient, session: Session
+) -> None:
     message = create(browser, session)
-    # An earlier version knows nothing of the source.
+    # An earlier version ignores the source.
     earlier = update(Message).values(body="<p>Edited</p>", version=Message.version + 1)
     session.execute(earlier.where(Message.id == message.id))
     session.commit()
@@ -137,7 +139,9 @@ def create(browser: FlaskClient, session: Session) -> Message:
 
 
 @pytest.mark.both_engines
-def test_a_conflict_keeps_what_the_other_window_saved(browser: FlaskClient, session: Session) -> None:
+def test_a_conflict_keeps_the_version_saved_by_the_other_window(
+    browser: FlaskClient, session: Session
+) -> None:
     message = create(browser, session)
     other = FORM | {"source": json.dumps(DESIGN | {"blocks": []}), "version": "1"}
     assert browser.post(f"/messages/{message.id}/edit", data=other).status_code == 302
@@ -178,14 +182,14 @@ def test_a_draft_keeps_an_unfinished_source(browser: FlaskClient, session: Sessi
     session.refresh(draft)
     assert draft.current_source == (SourceFormat.BLOCKS, FORM["source"])
     assert "Hello, {{ name }} &lt;3" in draft.body
-    # An earlier version saves the draft: what it saved counts.
+    # An earlier version saves the draft, so its body counts.
     session.execute(update(MessageDraft).values(body="<p>a</p>", revision=MessageDraft.revision + 1))
     session.commit()
     session.refresh(draft)
     assert draft.current_source == (SourceFormat.NONE, "")
 
 
-def test_the_preview_shows_what_was_typed(browser: FlaskClient) -> None:
+def test_the_preview_shows_the_typed_content(browser: FlaskClient) -> None:
     page = browser.post("/messages/preview", data=FORM | {"part": "html"}).text
     assert "Hello, Anna Example &lt;3" in page
     facts = browser.post("/messages/insight", data=FORM).json
@@ -197,7 +201,7 @@ def test_the_preview_shows_what_was_typed(browser: FlaskClient) -> None:
     assert facts["unknown"] == [["{{ nmae }}", "{{ name }}"]]
 
 
-def test_errors_in_the_preview_name_the_place(browser: FlaskClient) -> None:
+def test_errors_in_the_preview_have_a_location(browser: FlaskClient) -> None:
     broken = FORM | {"source": json.dumps(DESIGN).replace("#c0392b", "red")}
     facts = browser.post("/messages/insight", data=broken).json
     assert facts is not None
@@ -270,7 +274,7 @@ def test_a_preheader_is_saved_previewed_and_checked(
     assert message.preheader == "Dear {{ name }}"
     assert "Dear" not in message.body
     assert "Dear Anna Example" in browser.get(f"/messages/{message.id}/preview?part=html").text
-    # A program that does not know the field does not change it.
+    # A program that omits the field does not change it.
     browser.post(f"/messages/{message.id}/edit", data={k: v for k, v in form.items() if k != "preheader"})
     session.refresh(message)
     assert (message.preheader, message.version) == ("Dear {{ name }}", 2)

@@ -47,7 +47,7 @@ def test_a_new_messages_draft_is_offered_until_it_is_saved(browser: FlaskClient,
     assert session.scalars(select(Message)).all() == []
     browser.post("/messages/new", data={**TYPED, "draft": saved["draft"]})
     assert session.scalars(select(MessageDraft)).all() == []
-    # A tab that still shows the draft loses nothing. A tab that returns to it gets an explanation.
+    # A tab that still shows the draft can save it. A tab that opens it again gets an explanation.
     assert browser.post(f"/messages/new?draft={saved['draft']}", data=TYPED).status_code == 302
     response = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
     assert "saved or discarded" in response.text

@@ -1,4 +1,4 @@
-"""Test attaching files to messages, linking to them, and what is refused."""
+"""Test attaching files to messages, linking to files, and refused files."""
 
 import io
 import zipfile
@@ -35,13 +35,13 @@ def save(browser: FlaskClient, path: str, *uploads: Upload, **values: Any) -> Te
     form: MultiDict[str, Any] = MultiDict({**VALID, **values})
     for name, content in uploads:
         form.add("files", FileStorage(io.BytesIO(content), name))
-    # In memory: the test client would leave a temporary file open.
+    # Encoded in memory, because the test client would leave a temporary file open.
     boundary, body = encode_multipart(form)
     return browser.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}")
 
 
 def list_names(session: Session, message: Message) -> list[str]:
-    """Return the names of a message's files, as they are in the database."""
+    """Return the names of a message's files, as stored in the database."""
     statement = select(MessageFile.name).where(MessageFile.message_id == message.id)
     return list(session.scalars(statement.order_by(MessageFile.id)))
 
@@ -151,8 +151,8 @@ def test_a_message_has_a_limited_number_and_size_of_files(
 ) -> None:
     message = MessageFactory.create(owner=user)
     path = f"/messages/{message.id}/edit"
-    many = [(f"{number}.pdf", b"x") for number in range(11)]
-    assert "up to 10 files" in save(browser, path, *many).text
+    eleven_files = [(f"{number}.pdf", b"x") for number in range(11)]
+    assert "up to 10 files" in save(browser, path, *eleven_files).text
     half = b"x" * (3 * MEGABYTE)
     assert save(browser, path, ("a.pdf", half)).status_code == 302
     assert "up to 5 MB in total" in save(browser, path, ("b.pdf", half + b"y")).text
@@ -185,7 +185,7 @@ def test_names_are_cleaned(given: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["page.html", "page.SVG", "feed.xml", "unknown.zzz", "none"])
-def test_active_and_unknown_types_are_only_bytes(name: str) -> None:
+def test_active_and_unknown_types_have_a_neutral_media_type(name: str) -> None:
     assert choose_type(name) == "application/octet-stream"
 
 

@@ -99,7 +99,7 @@ def test_a_saved_message_and_the_mailings_check_show_what_does_not_work(
 
 
 @pytest.mark.both_engines
-def test_a_value_that_only_old_clients_have_is_not_unknown_in_the_check(
+def test_the_check_knows_values_that_only_older_clients_have(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("skymailing.messages.queries.SAMPLE", 1)
@@ -131,7 +131,7 @@ def test_a_value_that_only_old_clients_have_is_not_unknown_in_the_check(
         ("{% raw %}{{&nbsp;name }}{% endraw %}", "{{&nbsp;name }}"),
     ],
 )
-def test_tags_are_understood_as_visual_editors_write_them(body: str, expected: str) -> None:
+def test_tags_are_understood_in_the_form_that_visual_editors_write(body: str, expected: str) -> None:
     html = preview(Content("s", HTML, body + "<p>{{ unsubscribe_url }}</p>"), ANN).html
 
     assert " ".join(html.partition("<p>https")[0].replace("<p>", "").replace("</p>", "").split()) == expected
@@ -144,7 +144,7 @@ def test_tags_are_understood_as_visual_editors_write_them(body: str, expected: s
         ("ru", "Нет фильтра «shout»: {{ name | shout }}."),
     ],
 )
-def test_an_error_is_shown_at_its_tag_also_in_writing_mode(
+def test_an_error_is_shown_at_its_tag_even_in_writing_mode(
     browser: FlaskClient, user: User, session: Session, locale: str, expected: str
 ) -> None:
     user.locale = locale

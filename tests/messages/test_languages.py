@@ -52,7 +52,9 @@ def test_the_footer_has_the_language_of_the_message(
     assert format == "text" or '<html lang="ru">' in letter
 
 
-def test_without_a_choice_the_text_decides_and_then_the_page(sign_in: SignIn, session: Session) -> None:
+def test_without_a_choice_the_language_is_that_of_the_text_or_else_the_page(
+    sign_in: SignIn, session: Session
+) -> None:
     browser = sign_in(UserFactory.create(locale="ru"))
     for subject in ("Hello", "Привет", "1 + 1"):
         browser.post("/messages/new", data={"subject": subject, "format": "text", "body": "2"})
@@ -82,7 +84,7 @@ def test_a_design_follows_the_message_into_another_language(
     assert soup(browser.get(copy_page)).select_one("option[value=ru][selected]") is not None
 
 
-def test_a_page_in_a_third_language_keeps_it(browser: FlaskClient, user: User) -> None:
+def test_a_page_in_another_language_keeps_its_language(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(
         owner=user, format="html", body='<html lang="de"><body>Hallo</body></html>', language="en"
     )

@@ -75,7 +75,7 @@ def test_messages_of_all_formats_are_composed_into_a_layout(
 
     assert message.format is MessageFormat.HTML
     page = browser.get(f"/messages/{message.id}/preview?part=html").text
-    top, text, bottom = (page.index(word) for word in (">Top<", "Anna Example", "Bottom"))
+    top, text, bottom = (page.index(part) for part in (">Top<", "Anna Example", "Bottom"))
     assert top < text < bottom
     assert page.count("<html") == page.count("<body") == page.count("</body>") == 1
     if frame == "blocks":
@@ -84,7 +84,7 @@ def test_messages_of_all_formats_are_composed_into_a_layout(
         assert "color: #123456" in page[:text]
 
 
-def test_a_layout_keeps_what_was_written(browser: FlaskClient, session: Session) -> None:
+def test_a_layout_keeps_the_text_as_written(browser: FlaskClient, session: Session) -> None:
     layout = add_layout(browser, session)
     message = add_message(browser, session, layout, "markdown")
     assert message.current_source == (SourceFormat.MARKDOWN, "Hello, **{{ name }}**")
@@ -137,7 +137,7 @@ def test_a_changed_layout_changes_previews_and_later_runs_only(
 
 
 @pytest.mark.both_engines
-def test_messages_of_a_deleted_layout_have_none(browser: FlaskClient, session: Session) -> None:
+def test_messages_of_a_deleted_layout_have_no_layout(browser: FlaskClient, session: Session) -> None:
     layout = add_layout(browser, session)
     text, design = (add_message(browser, session, layout, kind) for kind in ("markdown", "blocks"))
     browser.post(f"/messages/{text.id}/template", data={"name": "Monthly"})
@@ -224,7 +224,7 @@ def test_new_messages_begin_with_the_default_layout(browser: FlaskClient, sessio
     assert not any(session.scalars(select(Layout.is_default)))
 
 
-def test_a_change_in_another_window_is_not_overwritten_unasked(
+def test_a_change_in_another_window_is_not_overwritten_without_asking(
     browser: FlaskClient, session: Session
 ) -> None:
     layout = add_layout(browser, session)
@@ -245,7 +245,7 @@ def test_a_change_in_another_window_is_not_overwritten_unasked(
     assert layout.body == FRAME + "2"
 
 
-def test_layouts_of_others_stay_hidden(browser: FlaskClient, session: Session) -> None:
+def test_layouts_of_other_owners_are_not_found(browser: FlaskClient, session: Session) -> None:
     other = Layout(owner_id=UserFactory.create().id, name="Secret", format="html", body=FRAME)
     session.add(other)
     session.commit()
@@ -293,7 +293,7 @@ def test_switching_the_format_converts_only_the_text(browser: FlaskClient, sessi
     assert ">Top<" not in body
 
 
-def test_there_is_a_limit(browser: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layouts_are_limited(browser: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layouts, "MAX_LAYOUTS", 1)
     add_layout(browser, session)
     form = {"name": "Other", "source_format": "html", "source": FRAME}

@@ -134,15 +134,15 @@ def test_an_empty_list_and_a_new_message_suggest_what_to_do(browser: FlaskClient
 
 
 @pytest.mark.parametrize(
-    ("locale", "word", "news"),
+    ("locale", "link_text", "news"),
     [("en", "Unsubscribe", "What happened in May"), ("ru", "Отписаться", "Что было в мае")],
 )
 def test_a_starter_is_in_the_users_language(
-    sign_in: Callable[[User], FlaskClient], session: Session, locale: str, word: str, news: str
+    sign_in: Callable[[User], FlaskClient], session: Session, locale: str, link_text: str, news: str
 ) -> None:
     browser = sign_in(UserFactory.create(locale=locale))
 
-    assert word in browser.get("/messages/new?starter=letter").text
+    assert link_text in browser.get("/messages/new?starter=letter").text
     assert news in browser.get("/messages/new?starter=newsletter").text
     assert browser.get("/messages/new?starter=nonsense").status_code == 200
 

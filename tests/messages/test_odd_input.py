@@ -1,4 +1,4 @@
-"""Test that the editor explains odd input, and loses nothing."""
+"""Test that the editor explains unusual input, and loses nothing."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def make_design(*blocks: dict[str, Any]) -> str:
     ],
 )
 @pytest.mark.parametrize("path", ["/messages/preview", "/messages/new", "/messages/test"])
-def test_names_with_halves_of_characters_are_errors(browser: FlaskClient, path: str, source: str) -> None:
+def test_names_with_lone_surrogates_are_errors(browser: FlaskClient, path: str, source: str) -> None:
     form = {"subject": "News", "source_format": "blocks", "source": source}
     response = browser.post(path, data=form)
     assert response.status_code == 200

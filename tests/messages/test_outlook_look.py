@@ -1,4 +1,4 @@
-"""Test the preview that looks roughly like Outlook for Windows."""
+"""Test the preview that roughly imitates Outlook for Windows."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,7 +14,7 @@ from tests.support.starters import compose_starter
 pytestmark = pytest.mark.one_engine
 
 
-def test_comments_for_outlook_are_shown_and_those_for_others_are_not() -> None:
+def test_only_conditional_comments_for_outlook_are_shown() -> None:
     html = (
         "<html><head></head><body><!--[if mso]><b>Word</b><![endif]-->"
         "<!--[if !mso]><!--><i>Web</i><!--<![endif]-->"
@@ -37,7 +37,7 @@ def test_any_text_is_accepted(text: str) -> None:
     assert "<style>" in imitate_outlook(text)
 
 
-def test_a_button_of_ours_keeps_its_colour_and_its_link() -> None:
+def test_our_buttons_keep_their_colour_and_link() -> None:
     page = imitate_outlook(compose_starter("sale", "en").body)
     assert "roundrect" not in page
     assert "[if" not in page.replace("[if IE", "")
@@ -45,7 +45,7 @@ def test_a_button_of_ours_keeps_its_colour_and_its_link() -> None:
     assert "<a href=" in page
 
 
-def test_the_editor_and_the_page_of_a_message_show_it(
+def test_the_editor_and_the_page_of_a_message_show_the_preview(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     body = "<!--[if mso]><b>Word</b><![endif]--><p>Hello</p>"

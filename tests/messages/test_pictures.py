@@ -1,4 +1,4 @@
-"""Test pictures in letters: what is stored, who can load it, and when it is deleted."""
+"""Test pictures in letters: how they are stored, who can load them, and when they are deleted."""
 
 import io
 import os

@@ -155,7 +155,7 @@ def test_long_html_is_shown(browser: FlaskClient) -> None:
 
 
 @pytest.mark.both_engines
-def test_a_message_saved_by_an_earlier_version_says_that_it_is_too_long(
+def test_a_message_saved_by_an_earlier_version_is_reported_as_too_long(
     browser: FlaskClient, user: User
 ) -> None:
     message = MessageFactory.create(owner=user, format=MessageFormat.MARKDOWN, body="![" * 60_000)

@@ -41,12 +41,12 @@ def test_blocks_are_saved_listed_and_deleted(browser: FlaskClient, session: Sess
         ("a", "[]", "An object is expected here."),
     ],
 )
-def test_unusable_blocks_are_refused(browser: FlaskClient, name: str, block: str, problem: str) -> None:
+def test_invalid_blocks_are_refused(browser: FlaskClient, name: str, block: str, problem: str) -> None:
     response = browser.post("/messages/blocks", data={"name": name, "block": block})
     assert (response.status_code, response.json) == (422, {"problem": problem})
 
 
-def test_there_is_a_limit(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_saved_blocks_is_limited(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saved_blocks, "MAX_SAVED", 1)
     form = {"name": "a", "block": json.dumps(BLOCK)}
     assert browser.post("/messages/blocks", data=form).status_code == 201
@@ -54,7 +54,9 @@ def test_there_is_a_limit(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch)
     assert response.json == {"problem": "You can save up to 1 blocks. Delete those that you no longer need."}
 
 
-def test_saved_blocks_have_a_total_size(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_size_of_saved_blocks_is_limited(
+    browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(saved_blocks, "MAX_TOTAL", 1_000)
     form = {"name": "a", "block": json.dumps(BLOCK | {"text": "x" * 480})}
     statuses = [browser.post("/messages/blocks", data=form).status_code for _ in range(3)]

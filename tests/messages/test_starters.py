@@ -1,4 +1,4 @@
-"""Test our templates: what each letter must contain, and how readable and how well supported it is."""
+"""Test our templates: their required parts, their readability, and their support by mail programs."""
 
 import json
 import re
@@ -34,7 +34,7 @@ each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 
 def render(content: Content) -> Rendered:
-    """Render the letter for a client of whom only the address is known."""
+    """Render the letter for a client with only an address."""
     recipient = Recipient("a@b.example", "", {})
     return preview(content, recipient, sender_name="Rose", unsubscribe_url=UNSUBSCRIBE)
 
@@ -149,7 +149,7 @@ def test_pictures_are_public_and_can_be_shown_by_webmail(visitor: FlaskClient) -
         assert visitor.get(f"/messages/designs/{name}").status_code == 404
 
 
-def test_links_of_the_template_are_pointed_out(browser: FlaskClient, session: Session) -> None:
+def test_remaining_example_links_are_reported(browser: FlaskClient, session: Session) -> None:
     form = read_starter("sale", "en", PICTURES_URL)
     page = browser.post("/messages/new", data=form, follow_redirects=True).text
     assert "still has example links" in page
@@ -162,7 +162,7 @@ def test_links_of_the_template_are_pointed_out(browser: FlaskClient, session: Se
     assert "still has example links" not in page
 
 
-def test_marked_text_becomes_formatted_text() -> None:
+def test_marked_up_text_is_converted_to_formatted_text() -> None:
     assert make_delta("Hi **you**, {{ name }}!\nSee [this](https://a.example/)\n- one\n1. two") == {
         "ops": [
             {"insert": "Hi "},

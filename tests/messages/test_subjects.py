@@ -1,4 +1,4 @@
-"""Test that subjects with placeholders are readable on pages, and filled in where a client is meant."""
+"""Test that subjects with placeholders are readable on pages, and filled in for a particular client."""
 
 import pytest
 from flask import Flask
@@ -59,7 +59,7 @@ def test_a_mailing_named_after_its_subject_has_a_readable_name(browser: FlaskCli
     assert option.get_text() == READABLE
 
 
-def test_a_client_sees_the_own_values(app: Flask, user: User, session: Session) -> None:
+def test_a_client_sees_their_own_values(app: Flask, user: User, session: Session) -> None:
     client = ClientFactory.create(owner=user, full_name="Анна Чай", attributes={"tea": "oolong"})
     with app.test_request_context():
         assert fill_for_client("{{ name }}, your {{ client.tea }}", client) == "Анна Чай, your oolong"

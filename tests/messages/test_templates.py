@@ -57,7 +57,7 @@ def test_other_formats_can_be_templates(browser: FlaskClient, session: Session, 
     assert browser.get(f"/messages/templates/{template.id}/preview").status_code == 200
 
 
-def test_templates_of_others_stay_hidden(browser: FlaskClient, session: Session, user: User) -> None:
+def test_templates_of_other_owners_are_not_found(browser: FlaskClient, session: Session, user: User) -> None:
     template = MessageTemplate(
         owner_id=UserFactory.create().id, name="Secret plan", subject="Secret", format="text", body="Secret"
     )
@@ -77,7 +77,9 @@ def test_a_template_needs_a_name(browser: FlaskClient, session: Session, user: U
     assert session.scalars(select(MessageTemplate)).all() == []
 
 
-def test_there_is_a_limit(browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_templates_is_limited(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(templates, "MAX_TEMPLATES", 1)
     message = MessageFactory.create(owner=user)
     for _ in range(2):

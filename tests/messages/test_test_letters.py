@@ -1,4 +1,4 @@
-"""Test who gets test letters, which text they contain, and that their authors see the result."""
+"""Test test letters: their recipients, their text, and the result that their authors see."""
 
 import re
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def list_recipients(smtp: SmtpServer) -> list[str]:
     return sorted(letter.to for letter in smtp.letters)
 
 
-def test_someone_gets_test_letters_after_agreeing_and_can_stop_them(
+def test_a_reader_gets_test_letters_after_agreeing_and_can_stop_them(
     browser: FlaskClient, user: User, session: Session, visitor: FlaskClient, smtp: SmtpServer, work: Work
 ) -> None:
     message = MessageFactory.create(owner=user, subject="Sale")
@@ -63,7 +63,7 @@ def test_someone_gets_test_letters_after_agreeing_and_can_stop_them(
 
     link = read_link(smtp)
     assert "Allow" in visitor.get(link).text
-    assert session.scalars(select(Reviewer.confirmed_at)).one() is None, "scanners of mailboxes open links"
+    assert session.scalars(select(Reviewer.confirmed_at)).one() is None, "mail scanners open links, too"
     assert "Stop test emails" in visitor.post(link, data={"allow": "1"}).text
     assert COLLEAGUE in browser.get(page).text
     response = browser.post(f"{page}/test", data={"to": [user.email, COLLEAGUE]}, follow_redirects=True)
@@ -79,7 +79,7 @@ def test_someone_gets_test_letters_after_agreeing_and_can_stop_them(
     assert visitor.get(link).status_code == 410
 
 
-def test_the_question_expires_and_its_letters_are_limited(
+def test_the_confirmation_link_expires_and_its_letters_are_limited(
     browser: FlaskClient, user: User, session: Session, visitor: FlaskClient, smtp: SmtpServer, work: Work
 ) -> None:
     browser.post("/messages/test-emails", data={"address": COLLEAGUE})
@@ -103,12 +103,12 @@ def test_the_links_to_strangers_are_limited_per_account(browser: FlaskClient, se
 
 
 @pytest.mark.parametrize("address", ["not an address", ""])
-def test_an_unusable_address_is_refused(browser: FlaskClient, session: Session, address: str) -> None:
+def test_an_invalid_address_is_refused(browser: FlaskClient, session: Session, address: str) -> None:
     assert "is-invalid" in browser.post("/messages/test-emails", data={"address": address}).text
     assert session.scalars(select(Reviewer)).all() == []
 
 
-def test_suppressed_addresses_get_no_question_and_no_test(
+def test_suppressed_addresses_get_neither_a_link_nor_tests(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     message = MessageFactory.create(owner=user)
@@ -127,14 +127,16 @@ def test_suppressed_addresses_get_no_question_and_no_test(
     assert "the person unsubscribed, or the address does not exist" in page
 
 
-def test_another_owners_reviewers_cannot_be_used(browser: FlaskClient, session: Session, user: User) -> None:
+def test_reviewers_of_another_owner_cannot_be_used(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     message = MessageFactory.create(owner=user)
     add_reviewer(session, UserFactory.create())
     browser.post(f"/messages/{message.id}/test", data={"to": COLLEAGUE})
     assert session.scalars(select(OutboxLetter)).all() == []
 
 
-def test_the_typed_text_is_sent_and_then_forgotten(
+def test_the_typed_text_is_sent_and_then_deleted(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     message = MessageFactory.create(owner=user, subject="Saved", body="Saved")

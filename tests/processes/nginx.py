@@ -90,7 +90,7 @@ def render(directory: Path, upstream: int, http_port: int, https_port: int) -> s
 
 @contextmanager
 def run_nginx(directory: Path, upstream: int, *, host_variable: str = "$host") -> Iterator[Nginx]:
-    """Run nginx in front of the port `upstream`, with this variable as the host that the service sees."""
+    """Run nginx in front of the port `upstream`; it passes `host_variable` to the service as the host."""
     program = find_program("nginx", "nginx-light")
     authority = trustme.CA()
     (directory / NAME).mkdir(parents=True)

@@ -22,11 +22,11 @@ START_SECONDS = 180  # a generous limit, because other processes may keep the ma
 SPAWNED = re.compile(r"spawned: '([^']+)' with pid (\d+)")
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> None:
+def wait_until(condition: Callable[[], Any], description: str, seconds: float = START_SECONDS) -> None:
     """Wait until the condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {description}"
         time.sleep(0.1)
 
 

@@ -63,7 +63,7 @@ def begin(sequences: Sequences) -> None:
     owner = sequences.owner
     session = sequences.session
     label = sequences.tag("lead")
-    # Those who were born on the 5th to 20th of March; those who were added that many days ago.
+    # Clients born on the 5th to 20th of March, and clients added that many days ago.
     for day in range(5, 21):
         ClientFactory.create(owner=owner, attributes={"birthday": f"1990-03-{day:02}"})
     for number in range(16):
@@ -79,7 +79,7 @@ def begin(sequences: Sequences) -> None:
     sequences.create(*steps, trigger=Trigger.SEGMENT, segment_id=segment.id)
     sequences.tag("lead", early)
     sweep(sequences, NOON, BACKUP)
-    sequences.tag("lead", late)  # the backup has the signal
+    sequences.tag("lead", late)  # the backup contains this trigger
 
 
 def sweep(sequences: Sequences, start: datetime, end: datetime) -> None:
@@ -121,8 +121,8 @@ def test_letters_that_may_have_been_sent_since_the_backup_are_skipped(
     sweep(restored, RESTORE + DAY, END)
     again = (list_letters(restored) - kept) & sent
     assert not again
-    # Otherwise all letters are sent that the original would have sent. It is not known when clients got into
-    # the segment, so more letters are skipped.
+    # All other letters are sent that the original would have sent. For the segment, more letters are skipped,
+    # because it is not known when clients got into it.
     sweep(sequences, RESTORE, END)
     lost = list_letters(sequences) - list_letters(restored) - sent
     segment = sequences.session.scalars(select(Sequence.id).where(Sequence.trigger == Trigger.SEGMENT)).one()
@@ -130,7 +130,7 @@ def test_letters_that_may_have_been_sent_since_the_backup_are_skipped(
 
 
 @pytest.mark.one_engine
-def test_the_owner_can_send_them_nevertheless(restored: Sequences, sequences: Sequences) -> None:
+def test_the_owner_can_send_uncertain_letters(restored: Sequences, sequences: Sequences) -> None:
     sweep(restored, RESTORE, RESTORE + DAY)
     with restored.app.app_context():
         counts = [queries.count_uncertain(found) for found in db.session.scalars(select(Sequence))]

@@ -51,7 +51,7 @@ def test_the_exit_code_of_a_program_is_returned(program: Path) -> None:
 
 
 def test_a_signal_right_after_the_fork_is_not_lost() -> None:
-    previous = signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # the supervisor takes notes
+    previous = signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # as the supervisor handles it
     try:
         for _ in range(50):
             pid = forked.fork()

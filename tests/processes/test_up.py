@@ -49,7 +49,7 @@ def own_service(service: Service, tmp_path: Path) -> Iterator[Service]:
 
 
 def copy_tables(service: Service, new: Service) -> None:
-    """Give a new service the tables of another one: creating them takes longer than starting it."""
+    """Copy the tables of another service to a new one: creating them takes longer than starting it."""
     new.data_dir.mkdir(mode=0o700)
     with closing(sqlite3.connect(service.data_dir / "skymailing.db")) as tables:
         tables.execute("VACUUM INTO ?", [str(new.data_dir / "skymailing.db")])

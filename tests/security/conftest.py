@@ -109,7 +109,7 @@ class World:
                 yield rule.endpoint, method, path
 
 
-# Arguments that are the IDs of objects, and functions that create these for an owner.
+# Arguments that are IDs, and functions that create their objects for an owner.
 MAKERS = {
     "import_id": make_import,
     "upload_id": make_upload,
@@ -139,7 +139,7 @@ MAKERS = {
     "step_id": make_step,
     "enrolment_id": make_place,
 }
-# Arguments that name no object.
+# Arguments that do not refer to an object.
 WITHOUT_OBJECTS = {
     **dict.fromkeys(("session_id", "passkey_id", "identity_id"), 999_999),
     "removal_id": 999_999,

@@ -57,7 +57,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("auth.confirm_email", "senders.confirm", "signup.confirm"), PUBLIC),
     **dict.fromkeys(("signup.show", "unsubscribe.page", "unsubscribe.undo"), PUBLIC),
     **dict.fromkeys(("unsubscribe.give_reason", "preferences.page"), PUBLIC),
-    "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
+    "hooks.receive": PUBLIC,  # with a secret in its URL; test_hooks.py tries wrong ones
     **dict.fromkeys(("auth.register", "auth.registered", "auth.login", "auth.login_code"), PUBLIC),
     **dict.fromkeys(("auth.logout", "auth.resend", "auth.reset_request", "auth.reset_requested"), PUBLIC),
     **dict.fromkeys(("auth.profile", "auth.change_password", "auth.new_email", "auth.sessions"), PRIVATE),
@@ -132,7 +132,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("webhooks.show", "webhooks.edit", "webhooks.rotate", "webhooks.test"), WEBHOOK),
     **dict.fromkeys(("webhooks.enable", "webhooks.disable", "webhooks.delete"), WEBHOOK),
     "webhooks.again": Own("call_id", objects.make_webhook_call),
-    # The signed token of a letter grants access; tests/archive/test_letters.py tries others.
+    # The signed token of a letter grants access; tests/archive/test_letters.py tries forged ones.
     "letters.show": PUBLIC,
     **dict.fromkeys(("archive.index", "archive.feed", "archive.entry"), PUBLIC),
     "mailings_archive.index": PRIVATE,
@@ -252,7 +252,7 @@ TABLE: dict[object, str] = {
 
 
 def find_expected_outcome(endpoint: str, person: Person) -> Outcome:
-    """Return what must happen when a person requests a route about the owner's objects."""
+    """Return the expected outcome when a person requests a route about the owner's objects."""
     access = ACCESS[endpoint]
     kind = access.roles if isinstance(access, Panel) else type(access) if isinstance(access, Own) else access
     outcomes = TABLE[kind].split()

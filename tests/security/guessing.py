@@ -1,4 +1,4 @@
-"""Guess passwords as a stranger does."""
+"""Guess passwords like a stranger."""
 
 from flask import Flask
 from flask.testing import FlaskClient

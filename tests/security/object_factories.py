@@ -67,7 +67,7 @@ from tests.support.files import attach, link_to
 from tests.support.letter_factories import create_caught_letter, create_letter
 from tests.support.signup_factories import SignupFormFactory
 
-# A removal by merging, as it is stored for its undo.
+# A client removed by merging, as stored to undo the merge.
 MERGED_CLIENT = {"email": "anna@m.example", "email_key": "anna@m.example", "full_name": "", "comment": ""} | {
     "attributes": {},
     "created_at": "2026-01-01T00:00:00+00:00",
@@ -260,7 +260,8 @@ def make_webhook_call(owner: User) -> Any:
 def make_segment(owner: User) -> Any:
     session = find_session(owner)
     values = {"owner_id": owner.id, "name": "Omsk", "conditions": {"field": "email", "op": "is_set"}}
-    # SQLite gives the ID of a deleted segment to the next one, and the session may still have the former.
+    # SQLite gives the ID of a deleted segment to the next one, and the session may still contain the deleted
+    # one.
     id = session.scalar(insert(Segment).values(values).returning(Segment.id))
     return session.get_one(Segment, id, populate_existing=True)
 

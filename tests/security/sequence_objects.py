@@ -1,4 +1,4 @@
-"""Create a sequence, its step and a client's place, for the tests of permissions."""
+"""Create a sequence, a step and an enrolment, for the tests of permissions."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def make_step(owner: User) -> Any:
 
 
 def make_place(owner: User) -> Any:
-    """Let a client enter a new sequence."""
+    """Create the enrolment of a client in a new sequence."""
     sequence, now = make_sequence(owner), utcnow()
     client = ClientFactory.create(owner=owner)
     values = {"entered_at": now, "due_at": now, "state": EnrolmentState.ACTIVE}

@@ -16,8 +16,8 @@ from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs send the first request themselves. The signed link in a letter authorizes this
-# request and the others of its pages. Mail providers post to `hooks.receive`, with a secret in its URL.
+# Mail programs send the first of these requests themselves (RFC 8058). The signed link in a letter authorizes
+# it and the requests of the linked pages. Mail providers post to `hooks.receive`, with a secret in its URL.
 # Visitors post sign-up forms from any website.
 WITHOUT_TOKEN = {
     *("unsubscribe.page", "unsubscribe.undo", "unsubscribe.give_reason", "preferences.page"),
@@ -134,7 +134,7 @@ def test_undeclared_methods_are_rejected(app: Flask, world: World, session: Sess
     for path, methods in allowed.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
             response = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
-            # 410: a page that expects a token rejects the malformed one in this path.
+            # 410: a page that expects a token rejects the malformed token in this path.
             assert response.status_code in (405, 410), f"{method} {path}"
     assert read_tables(session) == before
 

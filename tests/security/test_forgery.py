@@ -39,8 +39,7 @@ from tests.support.factories import (
     UserFactory,
 )
 
-# Python code decides who may change what, so one database is enough; the tests of each feature write to both
-# databases.
+# Permissions are checked in Python, so one database is enough; the tests of each feature write to both.
 pytestmark = pytest.mark.one_engine
 
 # The columns that a role may change in other people's users, mailings and articles.

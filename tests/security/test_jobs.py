@@ -1,4 +1,4 @@
-"""Test that access to Redis does not allow running code: only our jobs run, and all values are JSON.
+"""Test that access to Redis cannot be used to run code: only our jobs run, and all values are JSON.
 
 Redis itself is private.
 """
@@ -161,7 +161,7 @@ def test_callbacks_are_rejected(
 def test_methods_of_values_are_rejected(
     app: Flask, work: Callable[[], None], redis_server: RedisServer
 ) -> None:
-    """If a job named an instance, rq would call its method of that name."""
+    """If a job contained an instance, rq would call the instance's method with the job's name."""
     for instance in ("text", {"a": 1}):
         forge(redis_server, ["skymailing.jobs.sweep", instance, [], {}])
         work()
@@ -245,7 +245,7 @@ def test_the_embedded_redis_is_in_a_private_directory(tmp_path: Path) -> None:
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     options = dict(zip(command[1::2], command[2::2], strict=True))
     assert (options["--port"], options["--unixsocketperm"]) == ("0", "700")
-    directory.chmod(0o777)  # someone has changed its mode
+    directory.chmod(0o777)  # as if someone had changed its mode
     redis_command(data)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 

@@ -25,8 +25,7 @@ from tests.security.rules import PUBLIC, Outcome, Own, Panel, Person, list_page_
 from tests.support.databases import read_version
 from tests.support.factories import UserFactory
 
-# Python code decides who may open what, so one database is enough; the tests of each feature read both
-# databases.
+# Permissions are checked in Python, so one database is enough; the tests of each feature read from both.
 pytestmark = pytest.mark.one_engine
 
 MISSING_ID = 999_999_999
@@ -102,7 +101,7 @@ def test_each_person_gets_the_expected_outcome_from_each_route(
                 if (actual := request(browser, verb, missing, {})) != expected:
                     errors.append(f"{verb} {missing} ({endpoint}): {actual} instead of {expected}")
             if does_something and read_version(session) != version:
-                # The previous objects may be changed or deleted now; without a change, they serve again.
+                # The previous objects may have been changed or deleted; otherwise, they are reused.
                 untouched = OwnedObjects(app, session, owner or UserFactory.create())
     assert errors == []
 

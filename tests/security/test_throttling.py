@@ -196,11 +196,11 @@ def test_registrations_from_one_ipv6_network_are_throttled(throttled: Flask, ses
 
 
 def test_parallel_guesses_do_not_exceed_the_limit(throttled: Flask, session: Session) -> None:
-    """The first guess is still being checked when the last one arrives."""
-    everyone_is_here = threading.Barrier(16, timeout=60)
+    """The first guess is still being checked when the last guess arrives."""
+    all_have_arrived = threading.Barrier(16, timeout=60)
 
     def attempt(_number: int) -> int:
-        everyone_is_here.wait()
+        all_have_arrived.wait()
         return guess(throttled, "no-one@example.com", "203.0.113.7").status_code
 
     throttled.config["PASSWORD_HASH_COST"] = {"time_cost": 2, "memory_cost": 65_536, "parallelism": 1}

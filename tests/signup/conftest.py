@@ -1,4 +1,4 @@
-"""Provide a form, its visitors, and a DNS server that knows where mail is accepted."""
+"""Provide a form, and a DNS server with the domains that accept mail."""
 
 from collections.abc import Iterator
 

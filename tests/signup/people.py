@@ -1,4 +1,4 @@
-"""Visit forms, and read what visitors get."""
+"""Visit forms, and read the pages and letters that visitors get."""
 
 import hashlib
 import itertools
@@ -77,7 +77,7 @@ def read_bits(page: TestResponse) -> int:
 
 
 def prove(stamp: str, bits: int) -> str:
-    """Do the proof of work as a browser does."""
+    """Compute the proof of work like a browser."""
     for number in itertools.count():
         digest = hashlib.sha256(f"{stamp}:{number}".encode()).digest()
         if int.from_bytes(digest[:4]) >> (32 - bits) == 0:

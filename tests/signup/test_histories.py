@@ -46,9 +46,9 @@ def test_a_record_about_no_client_is_not_kept_forever(app: Flask, session: Sessi
             evidence = Evidence(ip="192.0.2.7", purpose=ConsentPurpose.TRACKING)
             consents.record(user.id, email, ConsentKind.WITHDRAWN, now, evidence)
         db.session.commit()
-    here, gone = session.scalars(select(Consent).order_by(Consent.id)).all()
-    assert (here.orphaned_at, gone.orphaned_at) == (None, now)
-    assert (here.purpose, here.ip) == ("tracking", "192.0.2.7")
+    with_client, without_client = session.scalars(select(Consent).order_by(Consent.id)).all()
+    assert (with_client.orphaned_at, without_client.orphaned_at) == (None, now)
+    assert (with_client.purpose, with_client.ip) == ("tracking", "192.0.2.7")
 
 
 @pytest.mark.one_engine

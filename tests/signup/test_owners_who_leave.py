@@ -34,7 +34,7 @@ def test_forms_of_owners_who_leave_are_closed(
 def test_links_to_forms_of_owners_who_leave_do_nothing_for_now(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work, leaving: str
 ) -> None:
-    """The owner's texts, colours and next page must not remain visible after the owner has been blocked."""
+    """The texts, colours and next page of a blocked owner must not remain visible."""
     form.thanks_url = "https://evil.example/"
     anna = Visitor(app)
     anna.sign_up(form)

@@ -79,7 +79,7 @@ def test_a_form_needs_only_a_name_and_a_consent_text(
     public = Visitor(app).get(path_of(form))
     assert "I agree" in public.text
     assert "Subscribe to our emails" in public.text
-    assert "Footer" not in public.text, "the name is for the owner"
+    assert "Footer" not in public.text, "the form's name is only for the owner"
 
 
 @pytest.mark.both_engines
@@ -199,7 +199,7 @@ def test_other_owners_senders_cannot_be_chosen(session: Session, browser: FlaskC
 
 
 @pytest.mark.both_engines
-def test_people_wait_for_room_if_there_are_too_many_clients(
+def test_people_wait_for_room_while_the_client_limit_is_reached(
     app: Flask, session: Session, user: User, browser: FlaskClient, form: SignupForm, set_limits: SetLimits
 ) -> None:
     from skymailing.jobs import run_sweep
@@ -228,7 +228,7 @@ def test_people_wait_for_room_if_there_are_too_many_clients(
 
 
 @pytest.mark.both_engines
-def test_people_of_an_owner_without_room_do_not_keep_other_owners_people_waiting(
+def test_an_owner_without_room_does_not_delay_people_of_other_owners(
     app: Flask,
     session: Session,
     user: User,

@@ -49,7 +49,7 @@ Work = Callable[[], None]
 def test_responses_reveal_nothing_about_an_address(
     app: Flask, session: Session, user: User, form: SignupForm
 ) -> None:
-    # All have the same length, because the response repeats what was entered.
+    # All have the same length, because the response repeats the input.
     emails = {name: f"{name:x<15}@mail.example" for name in ["client", "stranger", *SuppressionReason]}
     ClientFactory.create(owner=user, email=emails["client"])
     for reason in SuppressionReason:
@@ -119,7 +119,7 @@ def test_forged_and_foreign_links_do_nothing(
         ]
         forged = [make_token("confirm-signup", payload) for payload in payloads]
         forged.append(make_token("signup-page", {"signup": signup.id}))
-    paths = [f"{path_of(form)}/confirm/{one}" for one in (*forged, token[:-2], token + "x")]
+    paths = [f"{path_of(form)}/confirm/{wrong}" for wrong in (*forged, token[:-2], token + "x")]
     paths.append(f"{path_of(other)}/confirm/{token}")
     for path in paths:
         assert Visitor(app).get(path).status_code == 410

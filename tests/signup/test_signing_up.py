@@ -230,7 +230,7 @@ def test_a_confirmation_keeps_other_suppressions_except_old_bounces(
 def test_a_complaint_after_unsubscribing_keeps_the_suppression(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
-    """The suppression has only its first reason; the complaint is among the consents."""
+    """The suppression keeps only its first reason; the complaint is recorded among the consents."""
     SuppressionFactory.create(owner_id=user.id, email_key=EMAIL.lower())
     session.add(Consent(owner_id=user.id, email_key=EMAIL.lower(), kind=ConsentKind.OBJECTED, at=utcnow()))
     session.flush()

@@ -38,7 +38,7 @@ from skymailing.models import (
 )
 
 PASSWORD = "correct horse battery"
-# Deliberately cheap; verification takes the parameters from the hash.
+# Deliberately cheap; verification reads the parameters from the hash.
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
-"""Run the service's commands in processes that are forked from one that has already imported the service.
+"""Run the service's commands in forks of a process that has already imported the service.
 
-Imports took most of the time of a worker process that sends a few hundred letters.
+Imports took most of the time of a worker process that sent a few hundred letters.
 """
 
 import multiprocessing

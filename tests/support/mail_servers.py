@@ -1,6 +1,6 @@
 """Run Debian's Exim and Postfix with test configurations, on loopback, as an ordinary user.
 
-They expect to be root and to have their own users; two preloaded cwrap libraries simulate both.
+They expect to run as root and to have their own users; two preloaded cwrap libraries simulate both.
 """
 
 import os
@@ -108,7 +108,8 @@ class MailServer(ABC):
     def __enter__(self) -> Self:
         unpacked = unpack(self.package, "libnss-wrapper", "libuid-wrapper")
         self.work = Path(tempfile.mkdtemp(prefix=f"{self.package[:4]}-"))
-        # A checkout in a private folder cannot be read by the ordinary user that root's tests have to use.
+        # When root runs the tests, the servers run as an ordinary user, who may not be able to read the
+        # checkout.
         self.programs = self.work / "programs" if os.geteuid() == 0 else unpacked
         if self.programs != unpacked:
             shutil.copytree(unpacked, self.programs, symlinks=True)

@@ -1,4 +1,4 @@
-"""Provide a mailbox over TLS: the parts of IMAP (with RFC 6851 and 4315) and POP3 that readers use."""
+"""Provide a mailbox over TLS: the parts of IMAP (with RFC 6851 and 4315) and POP3 that we use."""
 
 import re
 import socketserver
@@ -24,8 +24,8 @@ class MailboxServer:
         self.lost_letters: set[int] = set()  # unreadable because of a disk error
         self.sessions = 0
         self.dies_before = ""  # a command before which the session ends
-        self.empties_after = ""  # a command after which all letters are removed, as by another program
-        self.prefix = ""  # with which the names of new folders must begin
+        self.empties_after = ""  # a command after which all letters are removed, as if by another program
+        self.prefix = ""  # required at the start of new folders' names
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(directory / "authority.pem"))
         self.certificates = str(directory / "authority.pem")
@@ -185,7 +185,7 @@ class Pop3Session(Session):
         self.say("+OK" if name == USER else "-ERR")
 
     # The command's name is a keyword of Python.
-    locals()["pass"] = lambda self, word: self.say("+OK" if word == PASSWORD else "-ERR wrong")
+    locals()["pass"] = lambda self, password: self.say("+OK" if password == PASSWORD else "-ERR wrong")
 
     def stat(self, _rest: str) -> None:
         self.say(f"+OK {len(self.numbers)} 1000")

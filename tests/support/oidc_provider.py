@@ -1,4 +1,4 @@
-"""Run an OpenID Connect provider on this machine, which signs people in without a prompt."""
+"""Run an OpenID Connect provider on this machine; it signs people in without a prompt."""
 
 import hashlib
 import json
@@ -19,9 +19,10 @@ CLIENT, SECRET = "skymailing", "a secret of the provider"
 
 
 class Provider:
-    """The provider; `claims` are those of the person who signs in next, `changes` damage its ID token.
+    """The provider.
 
-    `description` changes its metadata, `redirects` and `padding` (characters) its answers, by path.
+    `claims` are those of the person who signs in next. `changes` damage the ID token, and `description`
+    changes the metadata. `redirects` and `padding` (characters) change the answers, by path.
     """
 
     def __init__(self, url: str) -> None:
@@ -34,11 +35,11 @@ class Provider:
         self.redirects: dict[str, str] = {}
         self.padding: dict[str, int] = {}
         self.requested: list[str] = []
-        self.published: RSAKey | None = None  # instead of `key`, with which tokens are signed
+        self.published: RSAKey | None = None  # published instead of `key`, which signs the tokens
         self.before_tokens: Callable[[], None] = lambda: None
 
     def authorize(self, url: str) -> str:
-        """Return where the provider redirects a browser that requests this URL."""
+        """Return the URL to which the provider redirects a browser that requests this URL."""
         asked = dict(parse_qsl(urlsplit(url).query))
         assert asked["client_id"] == CLIENT
         assert asked["code_challenge_method"] == "S256"

@@ -5,8 +5,8 @@ import os
 import socket
 from collections.abc import Iterator
 
-# Outgoing connections get ports from a higher range, so none uses one of these between the choice and the
-# start of the server. Each process of a test run has its own ports.
+# Outgoing connections get ports from a higher range, so they cannot take a chosen port before the server
+# starts. Each process of a test run has its own ports.
 FIRST_PORT = 20_000
 PORTS_PER_PROCESS = 1_000
 
@@ -26,7 +26,7 @@ def _cycle_ports() -> Iterator[int]:
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = FIRST_PORT + process % 12 * PORTS_PER_PROCESS
     ports = range(first, first + PORTS_PER_PROCESS)
-    # Another test run on the same machine most likely starts elsewhere.
+    # Another test run on the same machine most likely starts at another port.
     start = os.getpid() % PORTS_PER_PROCESS
     return itertools.islice(itertools.cycle(ports), start, None)
 

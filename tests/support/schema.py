@@ -1,6 +1,6 @@
 """Create the tables of the tests' databases.
 
-Migrating takes seconds, so one of the test run's processes migrates, and the others copy its tables.
+Migrations take seconds, so only one process of the test run runs them, and the others copy its tables.
 """
 
 import fcntl

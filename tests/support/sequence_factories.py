@@ -47,13 +47,13 @@ class Sequences:
     def create(
         self, *step_values: dict[str, Any], now: datetime = NOON, is_started: bool = True, **values: Any
     ) -> Sequence:
-        """Create a sequence with these steps, and start it."""
+        """Create a sequence with these steps, and start it unless `is_started` is false."""
         # Insert messages before the service's transaction begins, because SQLite allows only one writer.
-        made = [{"message_id": self._make_message()} | step for step in step_values]
+        values_with_messages = [{"message_id": self._make_message()} | step for step in step_values]
         with self.app.app_context():
             owner = db.session.get_one(User, self.owner.id)
             sequence = services.create_sequence(owner, SequenceValues(name="Welcome", **values), now)
-            for step in made:
+            for step in values_with_messages:
                 steps.add_step(sequence, StepValues(**step), now)
             if is_started:
                 services.start_sequence(sequence, now, ACTOR)

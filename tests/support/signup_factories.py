@@ -27,7 +27,7 @@ class SignupFormFactory(ModelFactory[SignupForm]):
 
 
 class SignupFactory(ModelFactory[Signup]):
-    """A request through `form` that has just been confirmed, or with `confirmed_at=None` is still open."""
+    """A request through `form` that has just been confirmed; with `confirmed_at=None`, it is still open."""
 
     class Meta:
         model = Signup

@@ -1,4 +1,4 @@
-"""Compose letters from our templates, as for an owner."""
+"""Compose letters from our templates, as an owner would."""
 
 from skymailing.delivery.composition.composing import read_source
 from skymailing.delivery.composition.palette import OwnerBrand

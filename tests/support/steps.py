@@ -1,4 +1,4 @@
-"""Act before a chosen line of code, for example kill the process, to test the resulting state."""
+"""Act before a chosen line of code, for example by killing the process, to test the resulting state."""
 
 import os
 import signal

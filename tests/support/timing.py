@@ -1,4 +1,4 @@
-"""Limit the CPU time of work, which other programs on the machine do not affect."""
+"""Limit CPU time, which, unlike elapsed time, does not depend on other programs on the machine."""
 
 import time
 from collections.abc import Iterator

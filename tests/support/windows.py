@@ -1,4 +1,4 @@
-"""Simulate two browser windows that act at once, which needs two write transactions, so only PostgreSQL."""
+"""Simulate two simultaneous browser windows. This needs two write transactions, so PostgreSQL only."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

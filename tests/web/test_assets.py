@@ -44,7 +44,7 @@ def test_fonts_are_small_and_preloaded_from_where_the_stylesheet_expects_them(
 
 def test_assets_without_a_current_hash_are_revalidated(visitor: FlaskClient) -> None:
     current = visitor.get("/static/css/site.css")
-    # A page from before an update requests an old hash, and gets the current file.
+    # A page loaded before an update requests an old hash, and gets the current file.
     old = visitor.get("/static/css/site.0123456789ab.css")
 
     assert current.headers["Cache-Control"] == old.headers["Cache-Control"] == "no-cache"

@@ -1,4 +1,4 @@
-"""Test that scripts that import one another are cached for a year, but current after a deployment."""
+"""Test that scripts that import each other are cached for a year, but current after a deployment."""
 
 import re
 import time
@@ -54,7 +54,7 @@ def test_a_module_and_its_imports_are_cached_until_a_deployment(folder: Path, vi
 
     (folder / "other.js").write_text("2;")
 
-    # A page from before the deployment gets the current file, and revalidates it the next time.
+    # A page loaded before the deployment gets the current files, and revalidates them the next time.
     for url in (start, other):
         assert visitor.get(url).headers["Cache-Control"] == "no-cache"
     assert visitor.get(other).text == "2;"

@@ -201,8 +201,8 @@ def test_pages_have_no_inline_scripts_or_styles(browser: FlaskClient, visitor: F
         assert not re.search(r"<script(?![^>]*\bsrc=)", page)
         assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", page)
         assert "<style" not in page
-        rest = page.replace("http://sky.example/", "").replace("http://www.w3.org", "")
-        assert "http://" not in rest
+        own_text = page.replace("http://sky.example/", "").replace("http://www.w3.org", "")
+        assert "http://" not in own_text
 
 
 def test_a_public_page_is_the_same_for_every_visitor(app: Flask, visitor: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""Test that pages whose statements take too long say so instead of failing or keeping the visitor waiting."""
+"""Test that pages with slow statements show a message instead of failing or making visitors wait."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def segment_and_mailing(session: Session, user: User) -> tuple[Segment, Mailing]
     return segment, mailing
 
 
-def test_pages_say_when_their_statements_take_too_long(
+def test_pages_show_a_message_when_their_statements_take_too_long(
     browser: FlaskClient,
     user: User,
     session: Session,

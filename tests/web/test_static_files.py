@@ -78,11 +78,11 @@ def test_a_page_obeys_the_content_security_policy(name: str) -> None:
     assert not re.search(r'(src|href)="(https?:)?//', text), "a file from another site"
 
 
-def test_the_fonts_stylesheet_has_the_ranges_that_the_files_are_made_with() -> None:
-    """Otherwise, browsers would load a file for characters that it lacks, or not use those that it has."""
+def test_the_stylesheet_of_fonts_has_the_ranges_of_the_font_files() -> None:
+    """Otherwise, browsers would load a file for characters that it lacks, or ignore some that it contains."""
     script = (PACKAGE.parent / "tools" / "font.sh").read_text()
-    made = re.findall(r'^subset \w+ "(.+)"$', script, re.MULTILINE)
+    defined = re.findall(r'^subset \w+ "(.+)"$', script, re.MULTILINE)
     used = re.findall(r"unicode-range: ([^;]+);", (VENDOR / "inter" / "font.css").read_text())
 
-    assert len(made) == 2
-    assert [ranges.split(",") for ranges in made] == [ranges.split(", ") for ranges in used]
+    assert len(defined) == 2
+    assert [ranges.split(",") for ranges in defined] == [ranges.split(", ") for ranges in used]

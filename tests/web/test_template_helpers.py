@@ -88,7 +88,7 @@ def test_an_icon_is_hidden_from_screen_readers(app: Flask) -> None:
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("month", range(1, 13))
-def test_times_look_like_those_of_babel(app: Flask, language: str, month: int) -> None:
+def test_times_are_formatted_as_by_babel(app: Flask, language: str, month: int) -> None:
     moment = SUMMER.replace(month=month, second=5)
     with app.test_request_context(), force_locale(language):
         expected = format_datetime(moment, "EEE, d MMM y, HH:mm:ss")
@@ -108,7 +108,7 @@ def test_a_text_in_a_template_follows_the_readers_language(app: Flask) -> None:
             assert template.render() == text
 
 
-def test_long_words_break_at_their_signs() -> None:
+def test_long_words_break_at_punctuation() -> None:
     assert breakable("<b>@example.org") == "&lt;b&gt;@example.org", "short enough"
     long = "mikhail.kuznetsov_1@sub.example.org"
     expected = "mikhail<wbr>.kuznetsov_<wbr>1@<wbr>sub<wbr>.example<wbr>.org"

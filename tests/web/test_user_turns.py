@@ -35,7 +35,8 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def hold_turn(app: Flask, user: User) -> Callable[[], None]:
     """Take a user's turn as another process would; return a function that releases it.
 
-    The app context must end before a request of the test: Flask-Login stores the user in it.
+    The app context must end before the test sends a request, since Flask-Login stores the user in the
+    context.
     """
     with app.app_context():
         lock = queue.connection().lock(f"skymailing:user-turns:{user.id}:turn", timeout=MAX_SECONDS)
@@ -65,7 +66,7 @@ def test_the_next_request_of_a_user_waits_for_the_first(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("short_wait")
-def test_a_users_slow_request_keeps_no_other_user_waiting(
+def test_a_users_slow_request_does_not_delay_other_users(
     app: Flask, browser: FlaskClient, user: User, sign_in: SignIn
 ) -> None:
     other = sign_in(UserFactory.create())
@@ -78,7 +79,7 @@ def test_a_users_slow_request_keeps_no_other_user_waiting(
     assert browser.post("/messages/convert", data=TYPED).status_code == 200
 
 
-def test_when_several_requests_wait_the_next_is_rejected_at_once(app: Flask) -> None:
+def test_when_several_requests_are_waiting_the_next_is_rejected_immediately(app: Flask) -> None:
     with app.app_context():
         for place in range(PLACES):
             queue.connection().set(f"skymailing:user-turns:7:{place}", "taken")

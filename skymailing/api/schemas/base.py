@@ -13,21 +13,21 @@ from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
 
 
 class StrictSchema(Schema):
-    """Input: unknown fields are errors, so that no program sets what it should not, or mistypes a name."""
+    """Input: unknown fields are errors, so that a mistyped name is not ignored."""
 
     class Meta:
         unknown = RAISE
 
 
 class OutputSchema(Schema):
-    """Output: later versions may add fields, so programs must ignore those that they do not know."""
+    """Output: later versions may add fields, so programs must ignore unknown fields."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class Flag(fields.Boolean):
-    """True or false, not "yes" or 1."""
+    """True or false, but not "yes" or 1."""
 
     def _deserialize(self, value: Any, *_place: Any, **_options: Any) -> bool:
         if not isinstance(value, bool):
@@ -43,7 +43,7 @@ class QueryFlag(fields.Boolean):
 
 
 class Line(fields.String):
-    """One line of text, without the spaces around it."""
+    """One line of text, stripped of surrounding spaces."""
 
     default_error_messages = {"not_a_line": "Use one line without special characters."}  # noqa: RUF012
 
@@ -70,7 +70,7 @@ class Moment(fields.AwareDateTime):
 
 
 class PageQuery(StrictSchema):
-    """What every list accepts."""
+    """The query parameters of every list."""
 
     after = fields.String(validate=Length(1, 2_000), metadata={"description": "The cursor of the next page"})
     limit = fields.Integer(
@@ -81,7 +81,7 @@ class PageQuery(StrictSchema):
 
 
 def id_field(*, is_big: bool = False, in_query: bool = False, **options: Any) -> fields.Integer:
-    """Return the field of an ID that a key can hold; in a query it is a text."""
+    """Return the field of an ID that fits in the key's column; in a query, it is a string."""
     largest = LARGEST_BIG_ID if is_big else LARGEST_ID
     return fields.Integer(strict=not in_query, validate=Range(1, largest), **options)
 

@@ -98,7 +98,7 @@ class ClientRowSchema(ClientUpsert):
 
 
 class UncheckedRow(fields.Nested):
-    """A row that is checked later, with a verdict of its own."""
+    """A row that is checked later, with its own verdict."""
 
     def _deserialize(self, value: object, *_place: object, **_options: object) -> object:
         if not isinstance(value, dict):

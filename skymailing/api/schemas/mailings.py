@@ -49,7 +49,7 @@ INPUT_AUDIENCES = (Audience.ALL, Audience.SELECTED, Audience.SEGMENTS)
 
 
 class AudienceField(fields.String):
-    """Whom a mailing is for."""
+    """The audience of a mailing."""
 
     default_error_messages = {  # noqa: RUF012 - as in marshmallow
         "unknown": f"Must be one of: {', '.join(audience.value for audience in INPUT_AUDIENCES)}."
@@ -158,7 +158,7 @@ class NewMailing(MailingChange):
     draft = Flag(load_default=False)
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Document the default of a value that may be missing."""
+        """Document the default of an optional value."""
         default = getattr(DEFAULTS, field_name, None)
         if default not in (None, (), "") and field_name in DOCUMENTED:
             shown = getattr(default, "value", default)
@@ -178,13 +178,13 @@ class MailingSchema(OutputSchema):
     sender_id = fields.Integer(required=True, allow_none=True)
     sender_name = fields.String(required=True)
     topic_id = fields.Integer(required=True, allow_none=True)
-    audience = fields.String(required=True, metadata={"enum": [one.value for one in INPUT_AUDIENCES]})
+    audience = fields.String(required=True, metadata={"enum": [choice.value for choice in INPUT_AUDIENCES]})
     include = fields.List(fields.String(), required=True)
     exclude = fields.List(fields.String(), required=True)  # type: ignore[assignment]  # as above
     starts_at = fields.DateTime(required=True)
     ends_at = fields.DateTime(required=True)
     is_local_time = fields.Boolean(required=True)
-    on_passed = fields.String(required=True, metadata={"enum": [one.value for one in OnPassed]})
+    on_passed = fields.String(required=True, metadata={"enum": [choice.value for choice in OnPassed]})
     next_run_at = fields.DateTime(required=True, allow_none=True)
     periodicity = fields.Enum(Periodicity, by_value=True, required=True)
     repeat_unit = fields.Enum(RepeatUnit, by_value=True, required=True)
@@ -201,7 +201,7 @@ class MailingSchema(OutputSchema):
     variants = fields.List(fields.Nested(VariantSchema), required=True)
     sample_percent = fields.Integer(required=True, metadata={"description": "0: no A/B test"})
     test_hours = fields.Integer(required=True)
-    winner_by = fields.String(required=True, metadata={"enum": [one.value for one in WinnerBy]})
+    winner_by = fields.String(required=True, metadata={"enum": [criterion.value for criterion in WinnerBy]})
     test = fields.Boolean(
         required=True,
         metadata={

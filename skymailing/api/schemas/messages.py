@@ -16,7 +16,7 @@ from skymailing.models.message import PREHEADER_MAX_LENGTH
 
 
 class Format(StrEnum):
-    """What an author writes: the body itself, or what its HTML is composed from."""
+    """The format in which an author writes the body, or the source from which its HTML is composed."""
 
     MARKDOWN = "markdown"
     HTML = "html"

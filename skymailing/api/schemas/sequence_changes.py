@@ -20,9 +20,9 @@ class OptionalConditions(fields.Dict):
         super().__init__(allow_none=True, metadata={"description": about, "example": EXAMPLE})
 
 
-def target_field(what: str) -> fields.Integer:
-    """Return the field that names what a trigger refers to."""
-    return id_field(allow_none=True, metadata={"description": f"For the trigger “{what}”"})
+def target_field(object_name: str) -> fields.Integer:
+    """Return the field with the ID of the object that a trigger refers to."""
+    return id_field(allow_none=True, metadata={"description": f"For the trigger “{object_name}”"})
 
 
 class SequenceChange(StrictSchema):
@@ -104,7 +104,7 @@ class NewStep(StepChange):
     message_id = id_field(required=True)
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Document the default of a value that may be missing."""
+        """Document the default of an optional value."""
         default = {"wait": 0, "wait_unit": WaitUnit.DAYS.value}.get(field_name)
         if default is not None:
             field_obj.metadata = {**field_obj.metadata, "default": default}

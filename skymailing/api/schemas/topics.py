@@ -1,4 +1,4 @@
-"""Schemas of topics, and of what a client chose about them."""
+"""Schemas of topics, and of clients' choices about them."""
 
 from marshmallow import fields
 from marshmallow.validate import Length

@@ -47,7 +47,7 @@ def register(app: Flask) -> None:
     """Add the API and its documentation."""
     api = documentation.make_api(app)
     for resource in RESOURCES:
-        csrf.exempt(resource.bp)  # no cookie authenticates a request, so no other site can forge one
+        csrf.exempt(resource.bp)  # cookies do not authenticate requests, so other sites cannot forge them
         api.register_blueprint(resource.bp)
     app.register_blueprint(documentation.bp)
     register_error_format(app, f"{PREFIX}/", problem_response)

@@ -1,4 +1,4 @@
-"""Find out which program sends a request, and what it may do."""
+"""Authenticate requests by their API key, and check its scopes."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ CHALLENGE = 'Bearer realm="SkyMailing"'
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the key of the current request allows."""
+    """The rights of the current request's key."""
 
     key_id: int
     owner_id: int
@@ -31,7 +31,7 @@ class Access:
 def authenticate() -> None:
     """Accept the request's API key; raises ApiError.
 
-    The database is asked once, for the key and its owner together. Cookies mean nothing here.
+    One query reads the key and its owner. Cookies are ignored.
     """
     g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]  # Flask-Login's
     if IN_URL.search(unquote(request.full_path)):
@@ -77,13 +77,13 @@ def require_scope(scope: Scope) -> None:
 
 
 def require_live(mailing: Mailing | None = None) -> None:
-    """Raise ApiError for a test key, unless it changes a mailing of test keys."""
+    """Raise ApiError for a test key, unless the mailing was added with a test key."""
     if not current_access().is_live and not (mailing and mailing.is_caught):
         raise ApiError(403, "test_key")
 
 
 def require_sending(mailing: Mailing) -> None:
-    """Raise ApiError unless the key may start the mailing; a test key may only start those of test keys."""
+    """Raise ApiError unless the key may start the mailing; a test key may start only test mailings."""
     require_scope(Scope.MAILINGS_SEND)
     if not current_access().is_live and not mailing.is_caught:
         raise ApiError(403, "test_key_cannot_send")

@@ -1,7 +1,7 @@
-"""The blueprint of a resource, whose operations all pass the same steps.
+"""The blueprint of a resource, which performs the same steps for every operation.
 
-Before the view: the key, its rate, and its scope. Around it: the schema, the Idempotency-Key, one commit
-together with the stored response, and problems for errors. So a view reads or changes, and returns.
+Before the view, it checks the key, its rate limit and its scope. Around the view, it applies the schema and
+the Idempotency-Key, commits the change together with the stored response, and turns errors into problems.
 """
 
 import functools
@@ -22,11 +22,11 @@ from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
 
 PREFIX = "/api/v1"
-ENDPOINTS = "api_"  # what the names of these blueprints begin with, as pages have blueprints too
+ENDPOINTS = "api_"  # the prefix of these blueprints' names, as pages have blueprints, too
 BODY_LIMIT = 1024 * 1024  # bytes
 # Statuses that any operation can have, and those of operations with a certain feature.
 ALWAYS = (400, 401, 403, 405, 429, 500, 503)
-LIVE_ONLY = "x-live-key-only"  # of operations that test keys may not do
+LIVE_ONLY = "x-live-key-only"  # marks operations that test keys may not perform
 View = Callable[..., Any]
 
 
@@ -36,7 +36,7 @@ class Resource(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = Parser()
 
     def __init__(self, name: str, description: str) -> None:
-        self.limits: dict[str, int] = {}  # of the bytes of a body, by operation
+        self.limits: dict[str, int] = {}  # maximum bytes of a body, by operation
         super().__init__(ENDPOINTS + name, __name__, url_prefix=PREFIX, description=description)
         self.before_request(self._admit)
         self.after_request(rate_limits.add_headers)
@@ -57,11 +57,12 @@ class Resource(flask_smorest.Blueprint):
         gives: type[Schema] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """Decorate a view: its method and path, the scope that it needs, and its schemas.
+        """Decorate a view with its method and path, the scope that it needs, and its schemas.
 
-        Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
-        `starts_reading` if the view calls `start_writing` itself after reading, `limit` for the bytes of the
-        body, `body` to describe one that is not JSON, `tests` if test keys may do it and it is not a GET.
+        Options: `status` of success, `also` (other statuses with the same content), `errors` (further
+        statuses), `starts_reading` if the view calls `start_writing` itself after reading, `limit` for the
+        bytes of the body, `body` to describe a body that is not JSON, and `tests` if test keys may perform an
+        operation that is not a GET.
         """
         method, _space, path = rule.partition(" ")
 
@@ -87,7 +88,7 @@ class Resource(flask_smorest.Blueprint):
 def describe_operation(
     name: str, method: str, scope: Scope, options: dict[str, Any], errors: Sequence[int]
 ) -> dict[str, Any]:
-    """Return what the OpenAPI document says besides the schemas."""
+    """Return the parts of the OpenAPI document other than the schemas."""
     described: dict[str, Any] = {
         "operationId": name,
         "security": [{"key": [scope.value]}],
@@ -117,7 +118,7 @@ def list_errors(method: str, path: str, has_input: bool, options: dict[str, Any]
 
 
 def is_live_only(method: str, options: dict[str, Any]) -> bool:
-    """Return whether test keys may not do this."""
+    """Return whether test keys may not perform the operation."""
     return method != "GET" and not options.get("tests", False)
 
 
@@ -148,10 +149,10 @@ def make_runner(handler: View, method: str, scope: Scope, options: dict[str, Any
             follow_up()
         return response
 
-    run.scope = scope  # type: ignore[attr-defined]  # for the matrix of permissions
-    run.live_only = live_only  # type: ignore[attr-defined]  # for the same
+    run.scope = scope  # type: ignore[attr-defined]  # for the permission tests
+    run.live_only = live_only  # type: ignore[attr-defined]  # likewise
     run.starts_reading = True  # type: ignore[attr-defined]  # see db.engine: the key is only read
-    # Browsers that ask for another site get no permission (CORS).
+    # Scripts of other sites get no permission to send requests (CORS).
     run.provide_automatic_options = False  # type: ignore[attr-defined]  # Flask reads it
     return run
 
@@ -167,11 +168,11 @@ def attempt_change(handler: Callable[[], Any]) -> Response:
 
 
 def after_commit(follow_up: Callable[[], Any]) -> None:
-    """Call a function once the change is committed, for hints to workers."""
+    """Call a function once the change has been committed, for example to give hints to workers."""
     g.setdefault("follow_ups", []).append(follow_up)
 
 
 def forbid_sharing(response: Response) -> Response:
-    """Let only the program itself keep a response, and ask whether it is still the same."""
+    """Forbid shared caches to store a response, and require programs to revalidate their copy."""
     response.headers.setdefault("Cache-Control", "private, no-cache")
     return response

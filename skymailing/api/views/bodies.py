@@ -1,4 +1,4 @@
-"""Read the body and the query of a request with a schema, and report all errors with their places."""
+"""Read the body and the query of a request with a schema, and report all errors with their locations."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
@@ -16,7 +16,7 @@ OF_ENTRY = {"key", "value"}
 
 
 class Parser(FlaskParser):
-    """The parser of all views: strict JSON, and no fields that the schema does not have."""
+    """The parser of all views: it accepts strict JSON only, and no unknown fields."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE}  # noqa: RUF012 - as in webargs
 
@@ -44,8 +44,8 @@ def list_errors(messages: Any, path: str = "", *, is_query: bool = False) -> Ite
         return
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
-            here = path if name == "_schema" else f"{path}/{escape_pointer(str(name))}"
-            yield from list_errors(inner, here, is_query=is_query)
+            inner_path = path if name == "_schema" else f"{path}/{escape_pointer(str(name))}"
+            yield from list_errors(inner, inner_path, is_query=is_query)
         return
     for message in messages if isinstance(messages, list) else [messages]:
         code, text = explain_schema_error(str(message))
@@ -53,7 +53,7 @@ def list_errors(messages: Any, path: str = "", *, is_query: bool = False) -> Ite
 
 
 def refuse_blank(texts: Mapping[str, str]) -> None:
-    """Raise InvalidFields for texts that have nothing but white space and control characters."""
+    """Raise InvalidFields for texts that contain only white space and control characters."""
     if blank := [name for name, text in texts.items() if not clean(text).strip()]:
         raise InvalidFields([FieldError(f"/{name}", "required", str(CODES["required"])) for name in blank])
 

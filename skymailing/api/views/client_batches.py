@@ -42,7 +42,7 @@ def save_clients(batch: dict[str, Any]) -> Response:
 
 
 def parse_row(values: Any) -> ClientRow | UserError:
-    """Return the row, or what is wrong with it."""
+    """Return the row, or its error."""
     try:
         row = ROW.load(values)
         texts = (row["email"], row.get("full_name", ""), row.get("comment", ""), row.get("timezone", ""))
@@ -61,5 +61,5 @@ def write_result(index: int, result: RowResult) -> dict[str, Any]:
     errors = [error.to_json() for error in problem.errors]
     for error in errors:
         error["pointer"] = f"/clients/{index}{error['pointer']}"
-    whole = {"pointer": f"/clients/{index}", "code": problem.code, "detail": problem.detail}
-    return written | {"errors": errors or [whole]}
+    row_error = {"pointer": f"/clients/{index}", "code": problem.code, "detail": problem.detail}
+    return written | {"errors": errors or [row_error]}

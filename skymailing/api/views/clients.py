@@ -143,7 +143,7 @@ def delete_client(client_id: int) -> Any:
 
 
 def read_address(text: str) -> str:
-    """Return the key of the address in a query; raises InvalidField."""
+    """Return the key of an address in the query; raises InvalidField."""
     try:
         return address_key(parse_recipient(text))
     except InvalidEmail as error:

@@ -27,10 +27,10 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 
 class Api(flask_smorest.Api):
-    """Collects the documentation of views. Errors and the document itself are ours.
+    """Collect the documentation of views; other modules handle errors and serve the document.
 
-    The documentation is collected when it is first read: that takes longer than to register the views, and
-    most processes never read it.
+    It is collected when it is first read: collecting takes longer than registering the views, and most
+    processes never read it.
     """
 
     def __init__(self, app: Flask, **options: Any) -> None:
@@ -81,7 +81,7 @@ def make_api(app: Flask) -> Api:
 
 @cache
 def read_document(api: Api) -> dict[str, Any]:
-    """Return the OpenAPI document, which is made once for each app."""
+    """Return the OpenAPI document, which is built once per app."""
     return documentation.complete(api.make_document(), ENDPOINTS)
 
 
@@ -98,7 +98,7 @@ def specification() -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     """Show the operations of the API."""
     document = read_document(current_app.extensions[EXTENSION])
-    with force_locale("en"):  # as everything that the document says
+    with force_locale("en"):  # like the document itself
         scopes = [(scope.value, str(SCOPE_LABELS[scope])) for scope in Scope]
     return render_template(
         "api/index.html",
@@ -123,7 +123,7 @@ def guide(name: str) -> ResponseReturnValue:
 
 
 def list_codes() -> list[tuple[str, str]]:
-    """Return the code and the text of each error that a program can get."""
+    """Return the code and the text of each error that the API can report."""
     texts = {**CODES, **ERROR_TEXTS, "missing_values": ERROR_TEXTS["letter_value_missing"]}
     del texts["api_key_limit"]  # an error of the page with the keys
     with force_locale("en"):

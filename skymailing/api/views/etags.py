@@ -1,4 +1,4 @@
-"""ETags: a digest of the representation, so that a program neither reads nor overwrites something twice."""
+"""ETags: digests of representations, against repeated reads and lost updates."""
 
 import hashlib
 from typing import Any
@@ -14,7 +14,7 @@ def etag_of(body: bytes) -> str:
 
 
 def add_etag(response: Response) -> Response:
-    """Set the ETag of a complete response; for a GET request that has it already, respond with 304."""
+    """Set the ETag of a complete response; respond with 304 if a GET request's If-None-Match contains it."""
     if response.status_code in (200, 201) and not response.is_streamed:
         response.set_etag(etag_of(response.get_data()))
         if request.method in ("GET", "HEAD"):
@@ -23,9 +23,9 @@ def add_etag(response: Response) -> Response:
 
 
 def check_if_match(schema: Schema, item: Any) -> None:
-    """Raise ApiError if the request names another version of the item, which the caller has locked.
+    """Raise ApiError if If-Match names another version of the item, which the caller has locked.
 
-    Without an item, no version is right, not even * (RFC 9110, section 13.1.1).
+    Without an item, no value matches, not even * (RFC 9110, section 13.1.1).
     """
     if "If-Match" not in request.headers:
         return

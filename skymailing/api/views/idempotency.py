@@ -24,10 +24,10 @@ STORED_HEADERS = ("Content-Type", "Location", "ETag")
 
 
 def process_once(key: str, attempt: Callable[[], Response]) -> Response:
-    """Return the response of `attempt`, which has not been committed yet; commits it with its change.
+    """Return the response of `attempt`, and commit it together with the change that `attempt` made.
 
-    Only successes are stored: after an error nothing has changed, so the program may correct the request,
-    or repeat it once the cause is gone. Beyond MAX_STORED, a response is stored without its body.
+    Only successes are stored: after an error, nothing has changed, so the program may correct the request, or
+    repeat it later. Beyond MAX_STORED, a response is stored without its body.
     """
     idempotency.check_key(key)
     access = current_access()
@@ -45,7 +45,7 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
         return response
     try:
         response = attempt()
-    except Exception:  # any error: the program can repeat the request at once, not after the lease
+    except Exception:  # any error: the program must not have to wait until the lease expires
         db.session.rollback()
         idempotency.release(claimed)
         db.session.commit()
@@ -65,7 +65,7 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
 
 
 def _has_room(name: str) -> bool:
-    """Return whether the body of another response may be stored; True without Redis."""
+    """Return whether the body of another response may be stored; True while Redis is down."""
     used = shared_cache().run(lambda redis: redis.get(name))
     return int(used or 0) <= MAX_STORED
 
@@ -85,5 +85,5 @@ def _hide(body: bytes, name: str) -> bytes:
 
 
 def hide_when_repeated(name: str) -> None:
-    """Store null instead of this field of the response, which is a secret."""
+    """Store null instead of a secret field of the response."""
     g.hidden_when_repeated = name

@@ -53,7 +53,7 @@ def list_imports(query: dict[str, Any]) -> Any:
     """List imports, oldest first."""
     statement = select_imports(current_access().owner_id)
     listing = list_after(statement, [(ClientImport.id, False)], query.get("after"), query["limit"])
-    return page_of(listing, [describe(one) for one in listing.items])
+    return page_of(listing, [describe(import_) for import_ in listing.items])
 
 
 @bp.operation("GET /imports/<int:import_id>", Scope.CLIENTS_READ, gives=ImportSchema)
@@ -72,17 +72,17 @@ def list_import_rejections(query: dict[str, Any], import_id: int) -> Any:
     """List the rows that were not imported, with the reasons."""
     found = list_rejections(get_own(ClientImport, import_id))
     listing = list_after(found, REJECTION_ORDER, query.get("after"), query["limit"])
-    rows = [
+    rejections = [
         {
-            "id": one.id,
-            "line": one.line,
-            "code": REJECTION_CODES.get(one.reason, "other"),
-            "detail": explain_rejection(one.reason),
-            "cells": split_rejected(one.value),
+            "id": row.id,
+            "line": row.line,
+            "code": REJECTION_CODES.get(row.reason, "other"),
+            "detail": explain_rejection(row.reason),
+            "cells": split_rejected(row.value),
         }
-        for one in listing.items
+        for row in listing.items
     ]
-    return page_of(listing, rows)
+    return page_of(listing, rejections)
 
 
 @bp.operation(
@@ -103,16 +103,16 @@ def create_import(query: dict[str, Any]) -> Any:
     mapping = read_mapping(query)
     content, filename = read_file()
     owner_id, filename = current_access().owner_id, query["filename"] or filename
-    imports.check_unfinished(owner_id)  # before the work; again under the lock
+    imports.check_unfinished(owner_id)  # early, to save the work; repeated under the lock
     db.session.rollback()
     with take_turn(get_user_key()):
         received = uploads.read_file(io.BytesIO(content), filename, mapping)
     start_writing()
     imports.check_limits(owner_id, utcnow())
-    made = uploads.start_import(owner_id, filename, received.content, received.mapping, query["consent"])
-    import_id = made.id
+    import_ = uploads.start_import(owner_id, filename, received.content, received.mapping, query["consent"])
+    import_id = import_.id
     after_commit(lambda: queue.enqueue("import_clients", import_id, queue=queue.DELIVERY))
-    return describe(made), 202, {"Location": url_for("api_imports.get_import", import_id=import_id)}
+    return describe(import_), 202, {"Location": url_for("api_imports.get_import", import_id=import_id)}
 
 
 def read_file() -> tuple[bytes, str]:
@@ -131,7 +131,7 @@ def read_file() -> tuple[bytes, str]:
 
 
 def read_mapping(query: dict[str, Any]) -> Mapping:
-    """Return the decisions in the query; raises InvalidField."""
+    """Return the column mapping in the query; raises InvalidField."""
     encoding = None
     if "encoding" in query:
         encoding = find_encoding(query["encoding"])
@@ -143,8 +143,8 @@ def read_mapping(query: dict[str, Any]) -> Mapping:
         raise InvalidField("", error, "tag") from error
     chosen = []
     for text in query.get("column", ()):
-        header, sign, name = text.rpartition("=")
-        if not sign:
+        header, separator, name = text.rpartition("=")
+        if not separator:
             raise InvalidField("", InvalidMapping("import_unknown_field", name=text), "column")
         chosen.append((header, name))
     standing = Standing.BLOCKED.value if query["suppress"] else None

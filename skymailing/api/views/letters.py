@@ -125,7 +125,7 @@ def describe(letter: TransactionalLetter) -> dict[str, Any]:
 
 
 def read_letter(owner: User, values: dict[str, Any]) -> services.NewLetter:
-    """Return the letter that a program describes; raises InvalidField or InvalidFields."""
+    """Return the letter that the request describes; raises InvalidField or InvalidFields."""
     try:
         email = parse_recipient(values["to"])
     except InvalidEmail as error:
@@ -141,7 +141,7 @@ def read_letter(owner: User, values: dict[str, Any]) -> services.NewLetter:
 
 
 def read_content(owner: User, values: dict[str, Any], message: Message | None) -> CheckedContent:
-    """Return the content, which has no errors; raises InvalidField or InvalidFields."""
+    """Return the checked content; raises InvalidField or InvalidFields."""
     if message:
         body = read_current(db.session, message).sent_body
         content = make_content(message.subject, message.format, body, message.language)
@@ -161,7 +161,7 @@ def read_content(owner: User, values: dict[str, Any], message: Message | None) -
 
 
 def read_message(owner: User, values: dict[str, Any]) -> Message | None:
-    """Return the owner's message, None for a letter with its own body; raises InvalidField."""
+    """Return the owner's message, or None for a letter with its own body; raises InvalidField."""
     own = [name for name in ("subject", "body", "format", "language") if name in values]
     if ("message_id" in values) == bool(own) or ("message_id" not in values and "body" not in values):
         raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
@@ -174,7 +174,7 @@ def read_message(owner: User, values: dict[str, Any]) -> Message | None:
 
 
 def check_values(values: dict[str, Any]) -> None:
-    """Refuse values that are too large, and those that the service itself fills in."""
+    """Refuse values that are too large or whose names are reserved for the service."""
     if len(json.dumps(values, ensure_ascii=False)) > MAX_VALUES:
         raise InvalidField("/values", UserError("letter_values_too_large", limit=MAX_VALUES))
     if reserved := sorted(RESERVED & values.keys()):
@@ -222,7 +222,7 @@ def point_to(path: tuple[str, ...]) -> str:
 
 
 def find_sender(owner: User, values: dict[str, Any]) -> Sender | None:
-    """Return who the letter is from, None for the service's address; raises InvalidField."""
+    """Return the letter's sender, or None for the service's address; raises InvalidField."""
     if "sender_id" not in values:
         return find_default_sender(owner.id)
     if values["sender_id"] is None:

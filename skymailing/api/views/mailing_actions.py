@@ -1,4 +1,4 @@
-"""What can be done with a mailing: start, pause, resume and cancel it. Doing it twice is harmless."""
+"""Actions on a mailing: start, pause, resume and cancel it. Repeating an action is harmless."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ bp = Resource("mailing_actions", "Start, pause, resume and cancel mailings.")
     tests=True,
 )
 def start_mailing(mailing_id: int) -> Any:
-    """Start a draft or scheduled mailing now. With a test key, only one that a test key has set up."""
+    """Start a draft or scheduled mailing now. A test key can start only mailings added with test keys."""
     mailing, now = find_own(mailing_id), utcnow()
     require_sending(mailing)
     obstacle = services.find_obstacle(mailing, now)
@@ -55,7 +55,7 @@ def cancel_mailing(mailing_id: int) -> Any:
 
 
 def apply(mailing_id: int, action: Callable[[Mailing], object]) -> dict[str, Any]:
-    """Apply a service to the owner's mailing, and pass it to workers once that is committed."""
+    """Apply a service to the owner's mailing, and pass the mailing to workers after the commit."""
     mailing = find_own(mailing_id)
     require_live(mailing)
     action(mailing)

@@ -52,7 +52,7 @@ COPIED = [name for name in MailingSchema().fields if hasattr(Mailing, name)]
 
 @bp.operation("GET /mailings", Scope.MAILINGS_READ, query=MailingQuery, gives=list_of(MailingSchema))
 def list_mailings(query: dict[str, Any]) -> Any:
-    """List mailings, oldest first: with a live key the real ones, with a test key those of test keys."""
+    """List mailings, oldest first: with a live key, real mailings; with a test key, those of test keys."""
     access = current_access()
     kind = MailingKind.MAILING if access.is_live else MailingKind.CAUGHT
     statement = select_mailings(access.owner_id, kind, query.get("q", ""), query.get("state"))
@@ -72,8 +72,8 @@ def get_mailing(mailing_id: int) -> Any:
 def create_mailing(values: dict[str, Any]) -> Any:
     """Set up a mailing.
 
-    It starts at its start time, or at once without one, unless it is a draft. Except for drafts, this also
-    needs the scope mailings:send. With a test key, it starts at once, and its emails are not sent.
+    Unless it is a draft, it starts at its start time, or immediately if it has none, and the key also needs
+    the scope mailings:send. With a test key, it starts immediately, and its emails are not sent.
     """
     is_draft, is_caught = values.pop("draft"), not current_access().is_live
     if not is_draft:
@@ -101,7 +101,8 @@ def create_mailing(values: dict[str, Any]) -> Any:
 def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
     """Change some values of a mailing, for its future runs.
 
-    A draft stays one unless `draft` is false. What is not a draft also needs the scope mailings:send.
+    A draft remains a draft unless `draft` is false. For other mailings, the key also needs the scope
+    mailings:send.
     """
     mailing, now = find_own(mailing_id, to_change=True), utcnow()
     check_if_match(SCHEMA, describe(mailing))
@@ -121,7 +122,7 @@ def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
 
 @bp.operation("DELETE /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, status=204, tests=True)
 def delete_mailing(mailing_id: int) -> Any:
-    """Delete a mailing that has not run, or one of test keys that is over."""
+    """Delete a mailing that has not run, or a finished mailing of test keys."""
     mailing = find_own(mailing_id, to_change=True)
     check_if_match(SCHEMA, describe(mailing))
     if mailing.is_caught:
@@ -146,7 +147,7 @@ def list_mailing_clients(query: dict[str, Any], mailing_id: int) -> Any:
 def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the owner's mailing, or abort with 404.
 
-    To be changed, it is locked; raises ApiError for a real mailing and a test key.
+    With `to_change`, it is locked; raises ApiError if a test key is used for a real mailing.
     """
     mailing = find_readable(mailing_id)
     if mailing.kind == MailingKind.SEQUENCE:
@@ -158,9 +159,10 @@ def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
 
 
 def find_readable(mailing_id: int) -> Mailing:
-    """Return the owner's mailing, or what holds the letters of a sequence's step, or abort with 404.
+    """Return the owner's mailing, or abort with 404.
 
-    Only the sequence changes the latter.
+    It may also be the mailing that contains the letters of a sequence's step, which only the sequence
+    changes.
     """
     mailing = get_own(Mailing, mailing_id)
     if mailing.is_transactional:
@@ -177,7 +179,7 @@ def read_changes(saved: MailingValues, values: dict[str, Any]) -> MailingValues:
         if name in changes:
             changes[name] = "".join(map(str, sorted(set(changes[name]))))
     if "variants" in changes:
-        changes["variants"] = tuple(read_variant(one) for one in changes["variants"])
+        changes["variants"] = tuple(read_variant(variant) for variant in changes["variants"])
     for name in ("include", "exclude"):
         if name in changes:
             changes[name] = tuple(changes[name])

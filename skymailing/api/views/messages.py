@@ -106,7 +106,7 @@ def delete_message(message_id: int) -> Any:
 
 
 def list_values(message: Message, new_format: Format | None) -> dict[str, Any]:
-    """Return the values that a change keeps; a composed message that gets another format keeps its HTML."""
+    """Return the values that a change keeps; in a new format, a composed message keeps its HTML."""
     source_format, source = message.current_source
     current = Format(source_format or message.format)
     values: dict[str, Any] = {"subject": message.subject, "language": message.language, "format": current}
@@ -118,7 +118,7 @@ def list_values(message: Message, new_format: Format | None) -> dict[str, Any]:
 
 
 def read_content(values: dict[str, Any]) -> Content:
-    """Return the content, whose placeholders have no errors; raises InvalidFields."""
+    """Return the content after checking its placeholders; raises InvalidFields."""
     is_design = values["format"] is Format.BLOCKS
     expected, other = ("design", "body") if is_design else ("body", "design")
     if expected not in values:

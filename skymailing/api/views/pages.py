@@ -1,4 +1,4 @@
-"""Respond with a page of a list, and link to the next one."""
+"""Respond with a page of a list and a link to the next page."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -34,7 +34,7 @@ def list_purchases(query: dict[str, Any]) -> Any:
     values = {name: query[name] for name in ("order_number", "client_id", "mailing_id") if name in query}
     found = queries.select_purchases(current_access().owner_id, **values)
     listing = list_after(found, queries.ORDER, query.get("after"), query["limit"])
-    return page_of(listing, [describe(one) for one in listing.items])
+    return page_of(listing, [describe(purchase) for purchase in listing.items])
 
 
 @bp.operation("GET /purchases/<big:purchase_id>", Scope.PURCHASES_READ, gives=PurchaseSchema)

@@ -18,7 +18,7 @@ WINDOW = 60  # seconds
 def count_request(digest: str) -> bool:
     """Count a request of a key; return whether it is the first in this minute. Raises ApiError.
 
-    One command to Redis. Without Redis, requests are not limited.
+    It takes one round trip to Redis. While Redis is down, requests are not limited.
     """
     limit = quota_settings().api_requests_per_minute
     window, passed = divmod(int(utcnow().timestamp()), WINDOW)

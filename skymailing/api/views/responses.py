@@ -10,7 +10,7 @@ from skymailing.api.problems import ApiError, Problem, describe
 from skymailing.errors import IllegalTransition, UserError
 
 PROBLEM_TYPE = "application/problem+json"
-# The codes of errors that Flask itself finds.
+# The codes of errors that Flask itself raises.
 HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -23,13 +23,13 @@ HTTP_CODES = {
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """Return a response with JSON that needs no schema."""
+    """Return a JSON response without a schema."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Response(text, status, mimetype="application/json")
 
 
 def problem_response(error: UserError | IllegalTransition | HTTPException) -> Response:
-    """Return the problem for any error; those of the service itself are described without details."""
+    """Return the problem for any error; internal errors are described without details."""
     if isinstance(error, HTTPException):
         return http_error_response(error)
     return write_problem(describe(error))

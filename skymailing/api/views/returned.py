@@ -1,4 +1,4 @@
-"""Returned mail: list and read it, and decide about what is unclear."""
+"""Returned mail: list and read it, and decide unclear cases."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What happened to the letters of a run: clicks, results by group, and the A/B test that clicks decide."""
+"""The results of a run: clicks, results by group, and the A/B test."""
 
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -27,7 +27,7 @@ from skymailing.models import OPEN_RUN_STATES, DeliveryState, MailingKind, Run, 
 
 bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
-# States of the engine that mean the same to programs.
+# States of the engine that the API reports as one state.
 SENDING = tuple(state for state in OPEN_RUN_STATES if state is not RunState.PLANNED)
 TIMES = {"at", "due_at", "finished_at"}
 COPIED = [name for name in RunSchema().fields if name not in ("state", "counts", "test")]
@@ -115,7 +115,7 @@ def describe(ledger: Ledger) -> dict[str, Any]:
 
 
 def write_rows(listing: Listing, names: tuple[str, ...]) -> Response:
-    """Return a page of rows without a schema, whose checks would take longer than reading the rows."""
+    """Return a page of rows without a schema, whose checks would take longer than the query."""
     response = json_response({"data": [write_row(row, names) for row in listing.items], "next": listing.next})
     response.headers.update(link_header(listing))
     return response

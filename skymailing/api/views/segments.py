@@ -58,7 +58,7 @@ def get_segment(segment_id: int) -> Any:
 def create_segment(values: dict[str, Any]) -> Any:
     """Add a segment.
 
-    Its conditions are checked: what they refer to must exist.
+    Its conditions are checked: the objects that they refer to must exist.
     """
     node = read_node(values["conditions"])
     start_writing()
@@ -144,7 +144,7 @@ def measure(conditions: Any) -> dict[str, Any]:
 
 
 def read_node(conditions: Any) -> Node:
-    """Return checked conditions; raises InvalidField with the place of the one that is wrong."""
+    """Return checked conditions; raises InvalidField with the pointer to the invalid one."""
     try:
         return read_segment(conditions, find_viewpoint())
     except InvalidConditions as error:

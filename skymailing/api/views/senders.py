@@ -1,4 +1,4 @@
-"""Senders: list and read them. A person adds them, since their mailbox has to confirm them."""
+"""Senders: list and read them. They are added on the page, because their address has to be confirmed."""
 
 from typing import Any
 

@@ -46,13 +46,14 @@ def create_sequence(values: dict[str, Any]) -> Any:
     "PATCH /sequences/<int:sequence_id>", Scope.MAILINGS_WRITE, takes=SequenceChange, gives=SequenceSchema
 )
 def update_sequence(values: dict[str, Any], sequence_id: int) -> Any:
-    """Change some values of a sequence; clients who are on the way stay where they are.
+    """Change some values of a sequence; clients who are in it remain at their step.
 
-    What is not a draft also needs the scope mailings:send.
+    Unless it is a draft, the key also needs the scope mailings:send.
     """
     sequence = find_to_change(sequence_id)
     check_if_match(SCHEMA, describe(sequence))
-    saved = SequenceValues(**{one.name: getattr(sequence, one.name) for one in fields(SequenceValues)})
+    names = [field.name for field in fields(SequenceValues)]
+    saved = SequenceValues(**{name: getattr(sequence, name) for name in names})
     changed = read_changes(saved, values)
     with pointing_errors(values, "exit_conditions"):
         services.update_sequence(sequence, changed, utcnow())
@@ -87,7 +88,7 @@ def find_to_change(sequence_id: int) -> Sequence:
 
 
 def read_changes(saved: SequenceValues, values: Mapping[str, Any]) -> SequenceValues:
-    """Return the values with the given changes; raises InvalidField for one that would be ignored."""
+    """Return the values with the given changes; raises InvalidField for a change that would be ignored."""
     changes = dict(values)
     if "weekdays" in changes:
         changes["weekdays"] = "".join(map(str, changes["weekdays"]))
@@ -105,7 +106,7 @@ def refuse_unused(changed: SequenceValues, given: Mapping[str, Any], trigger: Tr
 
 @contextmanager
 def pointing_errors(values: Mapping[str, Any], conditions: str) -> Iterator[None]:
-    """Give errors of services the pointer of the value at fault; `conditions` names the field of these."""
+    """Add the pointer to the value at fault to errors of services; `conditions` is the conditions' field."""
     try:
         yield
     except InvalidConditions as error:

@@ -69,7 +69,7 @@ def update_step(values: dict[str, Any], step_id: int) -> Any:
 
 @bp.operation("DELETE /steps/<int:step_id>", Scope.MAILINGS_WRITE, status=204)
 def delete_step(step_id: int) -> Any:
-    """Remove a step. Clients who are waiting for it go on without its email when their time comes.
+    """Remove a step. Clients who are waiting for it continue without its email when the step is due.
 
     If the sequence is not a draft, this also needs the scope mailings:send.
     """
@@ -91,7 +91,7 @@ def find_locked(step_id: int) -> SequenceStep:
 
 
 def find_next(sequence: Sequence, step_id: int | None) -> SequenceStep | None:
-    """Return the step before which another one comes; raises InvalidField unless the sequence has it."""
+    """Return the step before which a step is placed; raises InvalidField if it is not in the sequence."""
     if step_id is None:
         return None
     found = queries.find_step(sequence.owner_id, step_id)

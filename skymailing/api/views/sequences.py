@@ -93,7 +93,8 @@ def list_enrolments(query: dict[str, Any], sequence_id: int) -> Any:
 def add_enrolment(values: dict[str, Any], sequence_id: int) -> Any:
     """Let a client enter a sequence.
 
-    409 if the client is in it, has been in it before (unless `repeat` is true), or gets no emails.
+    The response is 409 if the client is in it, has been in it before (unless `repeat` is true), or gets no
+    emails.
     """
     sequence = get_own(Sequence, sequence_id)
     found = find_own_clients(sequence.owner_id, [values["client_id"]])

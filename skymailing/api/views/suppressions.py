@@ -37,7 +37,7 @@ def list_suppressions(query: dict[str, Any]) -> Any:
     if "reason" in query:
         found = found.where(Suppression.reason == query["reason"])
     listing = list_after(found, queries.SUPPRESSION_ORDER, query.get("after"), query["limit"])
-    return page_of(listing, [describe(one) for one in listing.items])
+    return page_of(listing, [describe(suppressed) for suppressed in listing.items])
 
 
 @bp.operation("GET /suppressions/<big:suppression_id>", Scope.CLIENTS_READ, gives=SuppressionSchema)
@@ -64,16 +64,16 @@ def create_suppression(values: dict[str, Any]) -> Any:
     if earlier is not None:
         return describe(earlier), 200
     suppression.suppress_all(owner_id, [suppression.NewSuppression.by_owner(key)], utcnow())
-    made = suppression.find_suppression(owner_id, key) or abort(404)
-    location = url_for("api_suppressions.get_suppression", suppression_id=made.id)
-    return describe(made), 201, {"Location": location}
+    added = suppression.find_suppression(owner_id, key) or abort(404)
+    location = url_for("api_suppressions.get_suppression", suppression_id=added.id)
+    return describe(added), 201, {"Location": location}
 
 
 @bp.operation("DELETE /suppressions/<big:suppression_id>", Scope.CLIENTS_WRITE, status=204)
 def delete_suppression(suppression_id: int) -> Any:
     """Lift a suppression with the reason “manual”.
 
-    The others stay: who has unsubscribed can only subscribe again in person.
+    Others cannot be lifted: clients who have unsubscribed can only subscribe again themselves.
     """
     found = get_own(Suppression, suppression_id, to_change=True)
     check_if_match(SCHEMA, describe(found))

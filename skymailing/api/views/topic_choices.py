@@ -1,4 +1,4 @@
-"""What a client chose about topics. Only the client can join again what the client has left."""
+"""Clients' choices about topics. Only the client can join a topic again after leaving it."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ SCHEMA = ChoiceSchema()
 
 @bp.operation("GET /clients/<big:client_id>/topics", Scope.CLIENTS_READ, gives=Choices)
 def list_client_topics(client_id: int) -> Any:
-    """List all topics, with what a client chose about each."""
+    """List all topics, with a client's choice about each."""
     return {"data": [describe(state) for state in read_states(get_own(Client, client_id))]}
 
 
 @bp.operation("GET /clients/<big:client_id>/topics/<int:topic_id>", Scope.CLIENTS_READ, gives=ChoiceSchema)
 def get_client_topic(client_id: int, topic_id: int) -> Any:
-    """Get what a client chose about a topic."""
+    """Get a client's choice about a topic."""
     return describe(find_state(get_own(Client, client_id), topic_id))
 
 
@@ -53,7 +53,7 @@ def read_states(client: Client) -> list[TopicState]:
 
 
 def find_state(client: Client, topic_id: int) -> TopicState:
-    """Return what the client chose about the owner's topic, or abort with 404."""
+    """Return the client's choice about the owner's topic, or abort with 404."""
     return next((state for state in read_states(client) if state.topic.id == topic_id), None) or abort(404)
 
 

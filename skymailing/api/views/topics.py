@@ -65,7 +65,7 @@ def update_topic(values: dict[str, Any], topic_id: int) -> Any:
 
 @bp.operation("DELETE /topics/<int:topic_id>", Scope.CLIENTS_WRITE, status=204)
 def delete_topic(topic_id: int) -> Any:
-    """Delete a topic that no unfinished mailing uses, with what people chose."""
+    """Delete a topic that no unfinished mailing uses, with people's choices."""
     topic = get_own(Topic, topic_id)
     services.lock_topic(topic)
     check_if_match(SCHEMA, describe_one(topic))

@@ -56,7 +56,7 @@ def get_webhook(endpoint_id: int) -> Any:
 def create_webhook(values: dict[str, Any]) -> Any:
     """Add a webhook.
 
-    Its secret is in this response only.
+    Only this response contains its secret.
     """
     with naming_fields():
         endpoint, secret = services.create_endpoint(
@@ -146,7 +146,7 @@ def repeat_webhook_call(call_id: int) -> Any:
 
 @contextmanager
 def naming_fields() -> Iterator[None]:
-    """Report errors of the service with the fields that they are about."""
+    """Report errors of the service with the fields at fault."""
     try:
         yield
     except InvalidUrl as error:

@@ -23,11 +23,11 @@ NOINDEX = '<meta name="robots" content="noindex">'
 @bp.get("/<token>")
 @limiter.limit("120 per minute")
 def show(token: str) -> ResponseReturnValue:
-    """Show the letter to which the token belongs."""
+    """Show the letter to which a token belongs."""
     try:
         with reading_engine().connect() as connection:
             letter = letters.find_letter(connection, token)
-        # An owner's template can take long to render, but then only the same owner's letters have to wait.
+        # If an owner's template takes long to render, only letters of the same owner have to wait.
         with take_turn(f"letters-{letter.owner_id}"):
             rendered = letters.render_letter(letter)
     except LetterHidden as error:

@@ -1,4 +1,4 @@
-"""Read what gives access to an account for the export, without what could be used to forge it."""
+"""Read an account's API keys, passkeys and identities for the export, without their secrets."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from skymailing.models import ApiKey, Passkey, UserIdentity
 
 
 def read_api_keys(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the API keys of the user; no scopes means all."""
+    """Yield the API keys of the user; a key without scopes has all of them."""
     yield ("name", "kind", "begins_with", "created_at", "expires_at", "revoked_at", "scopes")
     columns = (ApiKey.name, ApiKey.kind, ApiKey.prefix, ApiKey.created_at, ApiKey.expires_at)
     statement = select(ApiKey.id, *columns, ApiKey.revoked_at, ApiKey.scopes)

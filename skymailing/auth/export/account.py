@@ -172,7 +172,7 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
         (ledger,) = count_runs([run])
         values = {name: getattr(run, name) for name in RUN_COLUMNS}
         letters = {state.value: count for state, count in ledger.counts.items()}
-        # None if a number could say which device someone uses.
+        # None if a count could reveal which device a person uses.
         devices = count_devices(run)
         values |= {column: devices.get(device) for device, column in DEVICE_COLUMNS.items()}
         yield values | {"letters": letters, "variants": variants.list_of_run(run)}

@@ -62,7 +62,7 @@ def list_letter_files(user_id: int) -> Sequence[tuple[int, str, str, int, str]]:
 
 
 def list_digests(user_id: int) -> list[str]:
-    """Return what the owner's files are named by in the archive."""
+    """Return the digests of the owner's files, which are their names in the archive."""
     digests = list(
         db.session.scalars(
             select(StoredFile.digest).where(StoredFile.owner_id == user_id).order_by(StoredFile.id)
@@ -74,8 +74,8 @@ def list_digests(user_id: int) -> list[str]:
 
 def read_content(user_id: int, digest: str) -> Iterator[bytes]:
     """Yield the content of a file; nothing if it has been deleted since."""
-    is_it = (StoredFile.owner_id == user_id) & (StoredFile.digest == digest)
-    content = db.session.scalar(select(StoredFile.content).where(is_it))
+    condition = (StoredFile.owner_id == user_id) & (StoredFile.digest == digest)
+    content = db.session.scalar(select(StoredFile.content).where(condition))
     db.session.rollback()
     if content is not None:
         yield content

@@ -11,7 +11,7 @@ from skymailing.auth.export.rows import cells, read_in_chunks
 from skymailing.models import Delivery, Engagement, RunLink
 from skymailing.tracking.click_counts import to_time
 
-LETTERS = "ABCD"  # of the variants of a test
+LETTERS = "ABCD"  # names of an A/B test's variants
 
 
 def read_links(user_id: int) -> Iterator[Sequence[Any]]:

@@ -34,7 +34,7 @@ def read_layouts(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_reviewers(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the addresses for the user's test letters."""
+    """Yield the addresses that receive the user's test letters."""
     return read_own(Reviewer, user_id, "address", "confirmed_at")
 
 

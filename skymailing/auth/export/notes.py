@@ -1,4 +1,4 @@
-"""Read what an owner has noted about clients, for the export."""
+"""Read an owner's notes about clients for the export."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def read_notes(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_distinct_clients(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the groups of different people, one row per client."""
+    """Yield the groups of clients that the owner declared to be different people, one row per client."""
     yield ("group", "email", "time")
     own = select(DistinctGroup.id, DistinctGroup.created_at).where(DistinctGroup.owner_id == user_id)
     for group_id, created_at in read_in_chunks(own, DistinctGroup.__table__.c.id):

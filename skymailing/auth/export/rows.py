@@ -43,7 +43,7 @@ def cells(row: Sequence[Any], start: int = 1) -> list[Any]:
 
 
 def read_own(model: Any, user_id: int, *names: str) -> Iterator[dict[str, Any]]:
-    """Yield these columns of the user's rows."""
+    """Yield the given columns of the user's rows."""
     table = model.__table__.c
     columns = [table[name] for name in ("id", *names, "created_at", "updated_at")]
     return map(to_dict, read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))

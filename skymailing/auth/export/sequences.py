@@ -20,7 +20,7 @@ def read_sequences(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_steps(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the steps of the user's sequences; the mailing of a step holds its letters."""
+    """Yield the steps of the user's sequences; a step's letters belong to its mailing."""
     table = SequenceStep.__table__.c
     columns = [column for column in table if column.name not in NOT_EXPORTED]
     steps = select(*columns).join(Sequence, Sequence.id == table.sequence_id)

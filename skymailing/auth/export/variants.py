@@ -16,7 +16,7 @@ CONTENT = (RunVariant.format, RunVariant.body, RunVariant.language)
 
 
 def list_of_mailing(mailing_id: int) -> list[dict[str, Any]]:
-    """Return the changes in a mailing's variants; variant 1 is the mailing itself."""
+    """Return how a mailing's variants differ from the mailing, which is variant 1."""
     own = select(*MAILING_COLUMNS, MailingVariant.message_id).where(MailingVariant.mailing_id == mailing_id)
     rows = db.session.execute(own.order_by(MailingVariant.number)).all()
     db.session.rollback()

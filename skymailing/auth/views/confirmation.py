@@ -1,4 +1,4 @@
-"""Confirm the password and a two-factor code before an action for which a signed-in session is not enough."""
+"""Require the password and a two-factor code for actions for which a signed-in session is not enough."""
 
 from flask_babel import gettext as _
 from flask_login import current_user

@@ -39,8 +39,8 @@ def new_email() -> ResponseReturnValue:
 def confirm_email(token: str) -> ResponseReturnValue:
     """Show a button on GET, since mail scanners follow links; change the address on POST.
 
-    A visitor who is not signed in needs the account's password: the owner of the mailbox may not know that
-    someone has given this address to another account, whose password they do not know.
+    A visitor who is not signed in must enter the account's password: someone else may have entered the
+    address for their account, so the mailbox's owner must not confirm it unknowingly.
     """
     form = CurrentPasswordForm()
     try:

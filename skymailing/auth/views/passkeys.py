@@ -1,4 +1,4 @@
-"""Pages that add and remove passkeys, and sign in with one."""
+"""Pages that add and remove passkeys, and sign users in with them."""
 
 import secrets
 from datetime import datetime

@@ -66,10 +66,11 @@ def reset(token: str) -> ResponseReturnValue:
             return render_template("auth/reset.html", form=form, email=email)
         db.session.rollback()  # so that no lock is held while hashing
         password_hash = hash_password(form.password.data)
-        # The link proves who this is: the owner can sign in here even while a stranger guesses passwords.
+        # The link identifies the owner, who can sign in on this device even while a stranger guesses
+        # passwords.
         user = services.reset_password(token, password_hash, utcnow())
         remember_device(user)
-        # Someone who had the password may have added them; only the owner knows.
+        # Only the owner knows whether someone who had the old password added any of them.
         has_other_ways = bool(list_passkeys(user) or list_identities(user))
     except BadToken as error:
         return render_template("auth/reset_failed.html", reason=error.reason), 410

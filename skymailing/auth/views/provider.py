@@ -1,4 +1,4 @@
-"""Pages that sign in with an account at the OpenID Connect provider, and connect such an account."""
+"""Pages for signing in with an account at the OpenID Connect provider, and for connecting one."""
 
 from flask import abort, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -36,13 +36,13 @@ CONNECTING = "connecting_identity"  # also the purpose of the token in it
 TARGET = "provider_target"
 MAX_TARGET = 1000  # characters; browsers drop a cookie of more than 4 KB
 OTHER_SITES = ("cross-site", "same-site")
-FAILED = 303  # unlike 302, it counts as a failed attempt
+FAILED = 303  # counts as a failed attempt, unlike 302
 
 
 @bp.get("/login/provider")
 @limit_provider
 def start_at_provider() -> ResponseReturnValue:
-    """Send the visitor to the provider; not from a link on another site, which would sign them in unasked."""
+    """Redirect to the provider; refuse links on other sites, which would sign visitors in without asking."""
     target = request.args.get("next")
     if not oidc_settings().issuer or request.headers.get("Sec-Fetch-Site") in OTHER_SITES:
         return redirect(url_for("auth.login", next=target))
@@ -87,7 +87,7 @@ def list_own() -> ResponseReturnValue:
     """List the connected accounts; allow connecting one once the password and a code are confirmed."""
     form, may_connect = PasswordAndCodeForm(), False
     if form.validate_on_submit() and (user := confirm_identity(form)):
-        # A link leads to the provider: browsers refuse redirects of a form to another site.
+        # The page links to the provider, because browsers block a form's redirect to another site.
         session[CONNECTING] = make_token(CONNECTING, {"user": user.id, "epoch": user.session_epoch})
         db.session.commit()
         may_connect = True

@@ -1,4 +1,4 @@
-"""Talk to the OpenID Connect provider: the code flow with PKCE, state and nonce, by Authlib.
+"""Communicate with the OpenID Connect provider through Authlib: the code flow with PKCE, state and nonce.
 
 The provider's address comes from the settings, so the web server may contact it. Each sign-in fetches one
 token; the provider's metadata and keys are fetched once.
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "provider"  # in the keys of session values
 TIMEOUT = 5  # seconds for each answer of the provider
-LOGGED = 300  # characters
+LOGGED = 300  # characters of an error's text
 MAX_SUBJECT = 255  # characters, as OpenID Connect allows
 
 
@@ -36,14 +36,14 @@ def oidc_settings() -> OidcSettings:
 def redirect_to_provider(callback: str) -> ResponseReturnValue:
     """Redirect to the provider, which sends the browser back to `callback`. Raises ProviderError."""
     for key in [key for key in session if key.startswith(f"_state_{NAME}_")]:
-        del session[key]  # attempts that were abandoned would fill the cookie
+        del session[key]  # abandoned attempts would fill the cookie
     with _explaining_errors():
         response: ResponseReturnValue = _get_client().authorize_redirect(callback)
     return response
 
 
 def read_claims() -> Claims:
-    """Return what the provider says about the person whom it sent back. Raises ProviderError."""
+    """Return the provider's claims about the person who has returned from it. Raises ProviderError."""
     with _explaining_errors():
         claims = _get_client().authorize_access_token()["userinfo"]
         issuer, subject = str(claims["iss"]), str(claims["sub"])
@@ -58,7 +58,7 @@ def read_claims() -> Claims:
 
 
 def _read_text(value: object) -> str:
-    """Return a text without what databases refuse; empty for anything else."""
+    """Return a string without characters that databases refuse; empty for other types."""
     return value.encode(errors="ignore").decode().replace("\0", "") if isinstance(value, str) else ""
 
 
@@ -67,7 +67,7 @@ def _explaining_errors() -> Iterator[None]:
     """Raise ProviderError for any error."""
     try:
         yield
-    except Exception as error:  # of requests, of Authlib, and for metadata or tokens that are malformed
+    except Exception as error:  # from requests, from Authlib, or because of malformed metadata or tokens
         raise _explain(error) from error
 
 
@@ -75,13 +75,13 @@ def _explain(error: Exception) -> ProviderError:
     name = oidc_settings().name
     if getattr(error, "error", "") == "access_denied":
         return ProviderError("provider_cancelled", name=name)
-    # The visitor's browser may have brought the text.
+    # The text may come from the visitor's browser.
     logger.warning("Signing in with %s failed: %s: %s", name, type(error).__name__, str(error)[:LOGGED])
     return ProviderError("provider_failed", name=name)
 
 
 def _get_client() -> Any:
-    """Return this process's client of the provider, created at first use."""
+    """Return this process's client for the provider, created at first use."""
     from authlib.integrations.flask_client import OAuth
 
     from skymailing.auth.views.provider_session import ProviderApp  # imports Authlib, which takes a while

@@ -107,7 +107,7 @@ def find_user_awaiting_code() -> tuple[User, bool] | None:
 
 
 def find_visited_party() -> Party | None:
-    """Return this site for passkeys; None if they would not work at the address that the visitor uses."""
+    """Return this site for passkeys; None if they do not work at the address in the visitor's request."""
     party = find_party()
     return party if party and request.host_url.rstrip("/") == party.origin else None
 

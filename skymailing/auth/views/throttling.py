@@ -262,7 +262,7 @@ limit_key_changes = throttle("api-keys", Limit("30 per hour", signed_in_account)
 limit_new_email_checks = throttle(
     "new-email", Limit("20 per hour", account_of_new_email), counts=was_rejected
 )
-# There are only a million codes, and anyone who gets here knows the password.
+# There are only a million codes, and anyone who can enter one knows the password.
 limit_codes = throttle(
     "code",
     Limit("10 per 15 minutes", account_awaiting_code, network, except_if=is_known_to_account_awaiting_code),

@@ -1,7 +1,7 @@
 """Templates for new messages, in each language of the service.
 
-Each template but one is a JSON file with a design made of blocks. The other is a plain HTML page for the
-editor's writing mode. docs/editor.md describes the files.
+All templates except one are JSON files with designs made of blocks; the other one is a plain HTML page for
+the editor's writing mode. docs/editor.md describes the files.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Starter(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """How the gallery shows a template."""
+    """A template as shown in the gallery."""
 
     key: str
     category: str
@@ -64,7 +64,7 @@ class Card:
 
 
 def get_starter(key: str, language: str, brand: OwnerBrand = NO_BRAND) -> Starter | None:
-    """Return a template in this language, else in English; None if there is no such template."""
+    """Return a template in the language, or else in English; None if there is no such template."""
     if key not in KEYS:
         return None
     pictures = public_url("messages.starter_picture", name="x").removesuffix("x")
@@ -91,7 +91,7 @@ def list_cards(language: str) -> list[Card]:
 
 
 def list_first_cards(language: str) -> list[Card]:
-    """Return a few designs for different purposes."""
+    """Return a selection of designs for different purposes."""
     return [card for card in _list_cards(_known(language)) if card.key in FIRST_KEYS]
 
 

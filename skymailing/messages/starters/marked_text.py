@@ -1,6 +1,7 @@
-"""Turn marked text into a Delta.
+"""Convert marked-up text to a Delta.
 
-**bold**, [links](https://...), "- " and "1. " at the beginning of list items, and {{ placeholders }}.
+The markup is **bold**, [links](https://...), "- " and "1. " at the beginning of list items, and
+{{ placeholders }}.
 """
 
 import re

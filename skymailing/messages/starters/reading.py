@@ -1,7 +1,7 @@
-"""Read the files of templates, which are shorter than designs.
+"""Read the files of templates, which are more compact than designs.
 
-A text is {"en": ..., "ru": ...}, formatted text is marked up as in `marked_text`, a picture is the name of a
-drawing, and blocks have no IDs.
+In them, a text is {"en": ..., "ru": ...}, formatted text is marked up as in `marked_text`, a picture is the
+name of a drawing, and blocks have no IDs.
 """
 
 import json
@@ -26,7 +26,7 @@ def read_file(key: str) -> Any:
 
 
 def choose_texts(data: Any, language: str) -> Any:
-    """Return a copy of parsed JSON in which each text is in this language."""
+    """Return a copy of parsed JSON in which each text is in the given language."""
     if isinstance(data, list):
         return [choose_texts(value, language) for value in data]
     if isinstance(data, dict):

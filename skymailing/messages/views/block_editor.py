@@ -1,4 +1,4 @@
-"""What the block editor needs from the start: types and their defaults, colours, networks, the brand."""
+"""The initial data of the block editor: types and their defaults, colours, networks, and the brand."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,7 +45,7 @@ WORDS = {
 
 
 def describe_blocks(owner: User, attributes: list[str], *, is_layout: bool = False) -> dict[str, Any]:
-    """Return what the scripts of the block editor need, as JSON values."""
+    """Return the data for the scripts of the block editor, as JSON values."""
     brand = find_owner_brand(db.session, owner)
     memberships = _list_memberships(owner.id)
     types = {**BLOCK_TYPES, COLUMNS: COLUMNS_FIELDS, **(LAYOUT_TYPES if is_layout else {})}
@@ -65,7 +65,7 @@ def describe_blocks(owner: User, attributes: list[str], *, is_layout: bool = Fal
         },
         "firstNetworks": FIRST_NETWORKS.get(get_locale().language, OTHER_FIRST_NETWORKS),
         "words": {code: {name: texts[code] for name, texts in WORDS.items()} for code in words.UNSUBSCRIBE},
-        # The page may only load pictures from its own origin, which PUBLIC_URL need not be.
+        # The page may load pictures only from its own origin, which may differ from PUBLIC_URL.
         "brand": {
             "logo": urlsplit(brand.logo_url).path,
             "links": [{"network": recognize_network(url), "url": url} for url in brand.links],

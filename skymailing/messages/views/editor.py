@@ -64,7 +64,7 @@ PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 def make_fields(source: Message | MessageDraft | MessageTemplate, *, as_html: bool = False) -> dict[str, str]:
-    """Return the form's fields, filled from a stored text; `as_html` leaves out what composed it."""
+    """Return the form's fields, filled from a stored text; with `as_html`, without the source of its body."""
     text = source.subject + source.body
     source_format, source_text = source.current_source
     is_composed = source_format in COMPOSED_FORMATS and not as_html
@@ -93,14 +93,14 @@ def find_initial_mode(form: MessageForm, *, is_new: bool) -> str:
 
 
 def describe_mode(mode: str, attributes: list[str], *, is_layout: bool = False) -> dict[str, object]:
-    """Return what the page needs for the mode in which the editor opens."""
+    """Return the page's data for the mode in which the editor opens."""
     is_blocks = mode == SourceFormat.BLOCKS
     blocks = describe_blocks(current_user, attributes, is_layout=is_layout) if is_blocks else None
     return {"initial_mode": mode, "modules": FIRST_SCRIPTS.get(mode, "start"), "blocks": blocks}
 
 
 def describe_values(attributes: list[str]) -> dict[str, object]:
-    """Return what the page needs for the menu of client data, and for the preview."""
+    """Return the page's data for the menu of client data, and for the preview."""
     return {
         "placeholders": list_placeholders(attributes),
         "values": list_values(attributes, queries.find_samples(current_user.id)),
@@ -118,7 +118,7 @@ def show_editor(
     has_start: bool = False,
     is_changed: bool = False,
 ) -> str:
-    """Return the editor page; `is_changed` means that another window has since saved the message."""
+    """Return the editor page; `is_changed` if another window has saved the message in the meantime."""
     attributes = queries.find_attributes(current_user.id)
     owned = layouts.list_layouts(current_user.id)
     form.layout.choices = [("", _("No layout")), *((str(layout.id), layout.name) for layout in owned)]

@@ -1,4 +1,4 @@
-"""Links to files: the page on which a user gets one, and the file that anyone with the link can load."""
+"""Links to files: the page on which users create them, and the files, which anyone with the link can load."""
 
 from contextlib import closing
 from urllib.parse import quote
@@ -65,9 +65,9 @@ def _store(form: FileLinkForm) -> FileLink | None:
 @bp.get("/files/<token>")
 @limiter.limit("120 per minute")
 def linked_file(token: str) -> ResponseReturnValue:
-    """Return a file to anyone who has its link, to be saved; its content never changes."""
+    """Return a file, as a download, to anyone who has its link; its content never changes."""
     link = file_links.find_link(token) or abort(404)
-    # Not its own type: no browser may show it as a page of this site.
+    # A neutral type, so that browsers do not show the file as a page of this site.
     response = Response(link.file.content, mimetype="application/octet-stream")
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(link.name, safe='')}"
     response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR}, immutable"

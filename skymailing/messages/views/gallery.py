@@ -22,7 +22,7 @@ from skymailing.web.letter_pages import seal_frame
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 from skymailing.web.user_turns import takes_turns
 
-A_MONTH = 30 * 24 * 60 * 60  # seconds; a drawing may be improved
+A_MONTH = 30 * 24 * 60 * 60  # seconds; not forever, since a drawing may be replaced
 
 
 @bp.get("/templates")
@@ -66,7 +66,7 @@ def delete_template(template_id: int) -> ResponseReturnValue:
 @bp.post("/templates/<int:template_id>/rename")
 @login_required
 def rename_template(template_id: int) -> ResponseReturnValue:
-    """Give a template another name."""
+    """Rename a template."""
     template = get_own(MessageTemplate, template_id)
     try:
         templates.rename_template(template, request.form.get("name", ""))
@@ -96,7 +96,7 @@ def preview_template(template_id: int) -> ResponseReturnValue:
 
 @bp.get("/designs/<name>")
 def starter_picture(name: str) -> ResponseReturnValue:
-    """Return a picture of our templates; letters that were sent contain its URL."""
+    """Return a picture of our templates; letters contain its URL."""
     try:
         response: Response = send_from_directory(PICTURES, name, mimetype="image/png")
     except NotFound:

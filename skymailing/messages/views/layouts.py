@@ -76,7 +76,7 @@ def _edit(form: LayoutForm, layout: Layout) -> ResponseReturnValue:
 
 
 def _save(form: LayoutForm, layout: Layout) -> bool:
-    """Save the layout and commit; if there are too many, add an error to the form and return False."""
+    """Save the layout and commit; if the limit is reached, add an error to the form and return False."""
     format = SourceFormat(form.source_format.data or "")
     try:
         layouts.save_layout(layout, form.name.data or "", format, form.source.data or "")
@@ -91,7 +91,7 @@ def _save(form: LayoutForm, layout: Layout) -> bool:
 @bp.post("/layouts/<int:layout_id>/default")
 @login_required
 def set_default_layout(layout_id: int) -> ResponseReturnValue:
-    """Let new messages begin with a layout, or with none if it was the default."""
+    """Make a layout the default for new messages; if it is the default already, have none."""
     layout = get_own(Layout, layout_id)
     layouts.set_default(current_user.id, None if layout.is_default else layout)
     db.session.commit()

@@ -30,7 +30,7 @@ from skymailing.web.user_turns import takes_turns
 @login_required
 @takes_turns
 def check_links(message_id: int) -> ResponseReturnValue:
-    """Check the links of a saved message, with those of the current brand and layout."""
+    """Check the links of a saved message, including those of the current brand and layout."""
     message = get_own(Message, message_id)
     version = message.version
     try:
@@ -51,7 +51,7 @@ def check_links(message_id: int) -> ResponseReturnValue:
 @login_required
 @takes_turns
 def check_typed_links() -> ResponseReturnValue:
-    """Check the links of the typed text, without saving it; return a part of the page that updates itself."""
+    """Check the links of the typed text without saving it; return a part of the page that updates itself."""
     check, problem = None, ""
     message_id = request.form.get("message_id", type=parse_id)
     try:

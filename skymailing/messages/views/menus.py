@@ -18,7 +18,7 @@ class Value:
     label: str
     text: str
     sample: str
-    # Whether some clients may lack the value, so that a default makes sense.
+    # Whether some clients may lack the value, so that a default is useful.
     may_be_missing: bool = True
     # The link's text, in each language of letters.
     words: dict[str, str] | None = None

@@ -120,7 +120,7 @@ def edit(message_id: int) -> ResponseReturnValue:
     message = get_own(Message, message_id)
     draft = drafts.find_draft(message) if "saved" not in request.args else None
     as_html = request.args.get("as") == "html"
-    # An unfinished design has no HTML with which its author could continue.
+    # An unfinished design has no HTML that its author could continue to edit.
     shown = message if draft is None or (as_html and not draft.body) else draft
     form = MessageForm(data=editor.make_fields(shown, as_html=as_html))
     form.current_files = list_files(message)

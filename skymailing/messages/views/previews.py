@@ -1,7 +1,7 @@
 """Previews of a message, saved or not, as a client would get it.
 
-A message is HTML that a user wrote. It is served under a policy that allows no scripts and gives it an opaque
-origin, and is also shown in a sandboxed frame.
+A message is HTML written by a user. It is therefore served with a policy that allows no scripts and gives it
+an opaque origin, and is shown in a sandboxed frame.
 """
 
 from contextlib import suppress
@@ -100,9 +100,9 @@ def show(message_id: int) -> ResponseReturnValue:
 
 
 def make_checkup(message: Message, content: Content, insight: Insight, links: LinkCheck | None) -> Checkup:
-    """Return what could keep a saved message out of the inbox."""
+    """Return the problems that could keep a saved message out of the inbox."""
     checked: list[Checked] = []
-    with suppress(InvalidSource):  # then the letter has the body that was stored
+    with suppress(InvalidSource):  # then the letter contains the stored body
         findings = find_findings(current_user, add_source(content, message), insight)
         checked = check_letter(current_user, insight, findings)
     return describe_all([*checked, *run_checks(LINK_CHECKS, links)])
@@ -126,7 +126,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
 
 
 def show_in_program(html: str) -> str:
-    """Return the page of a letter, as the program that the request names would show it."""
+    """Return the page of a letter as the mail program in the request would show it."""
     return imitate_outlook(html) if request.values.get("look") == OUTLOOK else html
 
 
@@ -180,7 +180,7 @@ def insight() -> ResponseReturnValue:
         text = explain_source_error(error, with_place=False)
         return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
     except TemplateError as error:
-        is_composed = bool(request.form.get("source_format"))  # then lines are not those of the source
+        is_composed = bool(request.form.get("source_format"))  # then lines differ from those of the source
         text = explain_template_error(error, with_line=not is_composed)
         line = None if is_composed else error.line
         problem = {"text": text, "line": line, "in_subject": error.in_subject}
@@ -208,7 +208,7 @@ def recipients() -> ResponseReturnValue:
 
 
 def read_checked() -> Content:
-    """Return the typed content; raises InvalidSource and TemplateError, with the line in what was typed."""
+    """Return the typed content; raises InvalidSource and TemplateError with the line in the typed text."""
     if request.form.get("layout"):
         check_content(read_typed(current_user, has_layout=False))
     check_content(content := read_typed(current_user))
@@ -216,7 +216,7 @@ def read_checked() -> Content:
 
 
 def get_chosen_client() -> Client | None:
-    """Return the chosen client, else the first one; 404 for another owner's client."""
+    """Return the chosen client, or else the first one; 404 for another owner's client."""
     chosen = request.values.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, chosen)
     if chosen is not None and client is None:
@@ -225,7 +225,7 @@ def get_chosen_client() -> Client | None:
 
 
 def inspect(content: Content, client: Client | None) -> Insight:
-    """Return a letter for a client or an example, and facts about it; raises TemplateError."""
+    """Return a letter for a client or a sample client, and facts about it; raises TemplateError."""
     recipient = find_recipient(current_user, content, client)
     attributes = queries.find_attributes(current_user.id)
     return inspect_for(current_user, content, recipient, describe_default(current_user), attributes)
@@ -237,11 +237,11 @@ def describe_default(user: User) -> From:
 
 
 def list_findings(content: Content, insight: Insight) -> list[tuple[str, str]]:
-    """Return what readers or filters may have trouble with, each with the pointer of its block, if any."""
+    """Return findings about readability and delivery, each with the pointer to its block, if any."""
     findings = find_findings(current_user, content, insight)
     shown = [(explain_finding(finding), finding.pointer) for finding in findings]
     checked = find_failed(check_letter(current_user, insight, findings))
-    return shown + [(describe(one).text, "") for one in checked if one.code not in SHOWN_IN_EDITOR]
+    return shown + [(describe(check).text, "") for check in checked if check.code not in SHOWN_IN_EDITOR]
 
 
 def list_empty(insight: Insight) -> list[str]:

@@ -50,7 +50,7 @@ class ReviewerForm(FlaskForm):
 @bp.post("/<int:message_id>/test")
 @login_required
 def test(message_id: int) -> ResponseReturnValue:
-    """Send a saved message to the chosen addresses, with a client's values."""
+    """Send a saved message, with a client's values, to the chosen addresses."""
     message = get_own(Message, message_id)
     client_id = get_client_id()
     try:
@@ -104,7 +104,7 @@ def get_client_id() -> int | None:
 
 
 def send_tests(test: TestLetterContent, client_id: int | None) -> str:
-    """Add the letters, commit, and return what to show. Raises UserError."""
+    """Add the letters, commit, and return the text to show. Raises UserError."""
     addresses = reviewers.choose_recipients(current_user, request.form.getlist("to"))
     sender = find_default_sender(current_user.id)
     for address in addresses:

@@ -1,7 +1,7 @@
 """The public page of a form, and the page that confirms an address. Visitors need no account.
 
-The pages work from any website and without JavaScript, and set no cookie: the blueprint is exempt from CSRF
-protection, which would need one. A request does nothing but send a letter to the address in it.
+The form works from any website and without JavaScript, and sets no cookie. So the blueprint is exempt from
+CSRF protection, which would need a cookie. A request only sends a letter to the address in it.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,8 @@ class PublicForm:
 def show(uuid: UUID) -> ResponseReturnValue:
     """Show a form, and accept submissions from this page or from any website."""
     if not request.path.endswith(str(uuid)):
-        # The UUID has capital letters. Each page has one URL, or anyone could fill the cache with copies.
+        # The UUID contains capital letters. With several URLs per page, anyone could fill the cache with
+        # copies.
         return redirect(url_for("signup.show", uuid=uuid), 308)
     shown = load(uuid)
     with force_locale(shown.form.language):
@@ -73,8 +74,8 @@ def show(uuid: UUID) -> ResponseReturnValue:
 def load(uuid: UUID) -> PublicForm:
     """Return the form, or abort with 404.
 
-    The form is detached: the view then queries Redis and DNS, or renders a page, and must not keep a
-    transaction open.
+    The form is detached, since the view must not keep a transaction open while it queries Redis and DNS, or
+    renders a page.
     """
     found = queries.find_public_form(str(uuid))
     if found is None:
@@ -90,7 +91,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     """Handle a submitted form. The response is the same for all addresses, known or not."""
     form, entry = shown.form, read_entry(shown.form, request.form)
     if request.form.get(fields.TRAP):
-        return shown.render("sent", entry=entry)  # a bot, which must learn nothing
+        return shown.render("sent", entry=entry)  # a bot, from which the rejection must be hidden
     if entry.errors:
         return shown.render_form(entry)
     now, visitor = utcnow(), read_visitor()
@@ -137,7 +138,7 @@ def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
 def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
     """Return whether the address of a token is confirmed, and the consent texts; raises BadToken.
 
-    Ends the transaction, so that the page is not rendered in it.
+    Ends the transaction, so that it is not open while the page is rendered.
     """
     if request.method == "POST":
         start_writing()
@@ -148,7 +149,7 @@ def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
     found = signup.confirmed_at is not None, "\n".join(texts)
     db.session.commit()
     if request.method == "POST":
-        hints.hint_sequences()  # a welcome letter should follow at once
+        hints.hint_sequences()  # a welcome letter should follow immediately
     return found
 
 
