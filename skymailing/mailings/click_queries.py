@@ -1,6 +1,6 @@
 """Query the clicks of a run: per link, and by whom."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from skymailing.extensions import db
 from skymailing.mailings.click_variants import LinkCounts, count_links, has_variant
 from skymailing.mailings.log_queries import format_time
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Click, Delivery, Engagement, Run, RunLink
+from skymailing.models import Click, Client, Delivery, Engagement, Run, RunLink
 from skymailing.tracking.click_counts import to_time
 
 EXPORT_COLUMNS = ("email", "link", "url", "first_click", "clicks")
@@ -53,6 +53,13 @@ def list_people(run: Run, number: int | None, cursor: str | None, variant: int =
     if variant:
         people = people.where(has_variant(run, variant))
     return paginate(people, order_people(number), cursor)
+
+
+def find_names(client_ids: Iterable[int | None]) -> dict[int, str]:
+    """Return the names of those clients that have one, by client ID."""
+    ids = {client_id for client_id in client_ids if client_id}
+    rows = db.session.execute(select(Client.id, Client.full_name).where(Client.id.in_(ids))) if ids else ()
+    return {client_id: name for client_id, name in rows if name}
 
 
 def order_people(number: int | None) -> Order:

@@ -71,10 +71,10 @@ _register(
 _register(
     DeliveryState,
     {
-        DeliveryState.PENDING: (lazy_pgettext("delivery", "pending"), "quiet"),
+        DeliveryState.PENDING: (lazy_pgettext("delivery", "waiting"), "quiet"),
         DeliveryState.SENDING: (lazy_pgettext("delivery", "sending"), "active"),
         DeliveryState.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
-        DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
+        DeliveryState.SENT: (lazy_pgettext("delivery", "delivered"), "good"),
         DeliveryState.FAILED: (lazy_pgettext("delivery", "not delivered"), "bad"),
         DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
         DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "excluded"), "gone"),
@@ -85,7 +85,7 @@ _register(
 _register(
     Outcome,
     {
-        Outcome.SENT: (lazy_pgettext("delivery", "sent"), "good"),
+        Outcome.SENT: (lazy_pgettext("delivery", "delivered"), "good"),
         Outcome.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         Outcome.FAILED: (lazy_pgettext("delivery", "not delivered"), "bad"),
         Outcome.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),

@@ -105,9 +105,9 @@ def test_it_shows_every_kind_of_event_newest_first(
         "Order 1001: RUB 1,499.90",
         f"Sale not delivered {why} mailbox full 552 5.2.2 The mailbox is full",
         "Clicked “Tea” Autumn 2 times https://shop.example/tea",
-        f"Autumn sent {why}",
+        f"Autumn delivered {why}",
         "Opened the email Sale 3 times",
-        f"Sale sent {why}",
+        f"Sale delivered {why}",
         "Added to your clients",
     ]
     assert found[-2].endswith("12:00")
@@ -120,7 +120,7 @@ def test_transactional_emails_belong_to_the_address(browser: FlaskClient, user: 
     create_letter(user, client.email, is_caught=True)
     create_letter(user, "bo@example.org")
     assert [text.rsplit(" ", 1)[0] for text in read_events(browser, client, "?show=emails")] == [
-        "Order pending transactional email"
+        "Order waiting transactional email"
     ]
 
 
@@ -133,7 +133,7 @@ def test_letters_of_sequences_have_the_subject_of_the_step(
     client.full_name = "Анна"
     history.session.flush()
     (text,) = read_events(browser, client, "?show=emails")
-    assert text == "First steps for Анна sent sequence “Welcome” 12:00"
+    assert text == "First steps for Анна delivered sequence “Welcome” 12:00"
 
 
 @pytest.mark.one_engine

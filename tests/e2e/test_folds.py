@@ -60,22 +60,35 @@ def test_phones_fold_cards_that_wide_screens_show(
 
 @pytest.mark.parametrize("script", [True, False])
 def test_a_list_shows_its_end_on_demand_and_in_print(
+    open_window: OpenWindow, owner: User, site: Site, *, script: bool
+) -> None:
+    with site.open_session() as session:
+        for days in range(9):
+            mailing = MailingFactory.create(owner=session.get_one(User, owner.id))
+            create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=utcnow() - timedelta(days=days))
+    window = open_mailing(open_window, owner, "/reports/", PHONE, script=script)
+    rows = window.main.locator("#mailings tbody tr").filter(visible=True)
+    expect(rows).to_have_count(7)
+    toggle = window.main.locator(".has-later:has(#mailings) + .show-all > summary")
+    toggle.focus()
+    window.page.keyboard.press("Enter")
+    expect(rows).to_have_count(9)
+    expect(toggle).to_have_text("Show fewer", use_inner_text=True)
+    window.page.keyboard.press("Enter")
+    expect(rows).to_have_count(7)
+
+    window.page.emulate_media(media="print")
+    expect(rows).to_have_count(9)
+    expect(toggle).to_be_hidden()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_folded_parts_of_a_mailing_are_printed(
     open_window: OpenWindow, owner: User, mailing_id: int, *, script: bool
 ) -> None:
     window = open_mailing(open_window, owner, f"/mailings/{mailing_id}", PHONE, script=script)
-    attempts = window.main.locator(".attempt-list.has-later > li").filter(visible=True)
-    expect(attempts).to_have_count(4)
-    toggle = window.main.locator(".show-all > summary")
-    toggle.focus()
-    window.page.keyboard.press("Enter")
-    expect(attempts).to_have_count(7)
-    expect(toggle).to_have_text("Show fewer", use_inner_text=True)
-    window.page.keyboard.press("Enter")
-    expect(attempts).to_have_count(4)
-
+    expect(window.main.locator("#attempts > li")).to_have_count(4)
     window.page.emulate_media(media="print")
-    expect(attempts).to_have_count(7)
-    expect(toggle).to_be_hidden()
     expect(window.main.locator("dl.facts", has_text="How often")).to_be_visible()
     expect(window.main.locator("#next li").first).to_be_visible()
 

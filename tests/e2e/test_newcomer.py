@@ -198,6 +198,7 @@ def watch_until_finished(window: Window, *, javascript: bool) -> None:
             "its end",
             TIMEOUT_SECONDS,
         )
-    counts = page.locator(".ledger li", has_text=re.compile("sent|(?<!не )отправлено")).locator(".count")
+    delivered = re.compile("(?<!not )delivered|(?<!не )доставлено")
+    counts = page.locator(".ledger li", has_text=delivered).locator(".count")
     expect(counts).to_have_text("110")
     window.expect_to_fit()

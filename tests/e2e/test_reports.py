@@ -121,6 +121,6 @@ def test_a_report_is_short_on_phones(open_window: OpenWindow, site: Site) -> Non
     assert window.page.evaluate("document.documentElement.scrollHeight") < 4 * 844
     window.main.locator("summary", has_text="Your clients").click()
     expect(growth.locator("canvas")).to_be_visible()
-    window.main.locator("details.fold > summary", has_text=re.compile("^Clicks$")).click()
+    window.main.locator("details.fold > summary", has_text=re.compile("^Clicks ·")).click()
     expect(window.main.locator("#links")).to_be_visible()
     window.expect_to_fit()

@@ -65,6 +65,8 @@ def test_the_forecast_lists_five_local_starts_with_their_client_counts(
     assert all("3 clients" in item.get_text(" ") for item in soup(response).select("#forecast-list li"))
     assert "And so on until the end date." in get_text(response)
     assert "Not counted: 1 unsubscribed or excluded client." in get_text(response)
+    (reach,) = soup(response).select("#reach")
+    assert " ".join(reach.get_text().split()).startswith("3 clients · Not counted: 1 ")
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 

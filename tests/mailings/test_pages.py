@@ -45,7 +45,7 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
     create_run(running, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1}, state=RunState.SENDING)
     MailingFactory.create(name="Somebody else's")
     page = get_main_text(browser.get("/mailings/"))
-    assert "75%, " in page
+    assert "75% done · " in page
     assert "3 of 4 delivered" in page
     assert "scheduled" in page
     assert "Somebody else's" not in page
@@ -74,7 +74,7 @@ def test_the_list_shows_the_shares_of_the_last_finished_run(
     page = browser.get("/mailings/?sort=created")
     assert list_cells(page, "Delivered") == ["–", "100%", "75%"]
     assert list_cells(page, "Clicked") == ["–", "–", "33.3%"]
-    assert list_cells(page, "Last result") == ["–", "2 delivered", "0%, 0 of 5 delivered"]
+    assert list_cells(page, "Last result") == ["–", "2 delivered", "0% done · 0 of 5 delivered"]
 
 
 def test_the_list_shows_the_next_send_only_if_it_is_not_the_start(browser: FlaskClient, user: User) -> None:
@@ -273,6 +273,6 @@ def test_the_live_page_has_a_table_for_each_chart(browser: FlaskClient, user: Us
     assert drawn == {"timeline", "outcomes"}
     cells = page.select("#outcomes tbody tr")
     shown = {row.select("th")[0].get_text(): int(row.select("td")[0].get_text()) for row in cells}
-    assert shown == {"Delivered": 3, "Not delivered": 2, "Waiting to be sent": 1}
+    assert shown == {"Delivered": 3, "Not delivered": 2, "Waiting": 1}
     titles = [title.get_text() for title in page.select("#timeline thead th")]
     assert titles == ["Time", "Delivered", "Not delivered"], "the words of the tiles"

@@ -114,7 +114,8 @@ def test_a_run_is_summed_up_in_words_and_its_ledger_is_folded(
 ) -> None:
     response = browser.get(path.format(mailing=run.mailing_id, run=run.id))
     page = soup(response)
-    assert "Delivered 5 of 8" in get_main_text(response)
+    assert "Delivered 5 62.5%" in get_main_text(response)
+    assert not page.select(".run-headline"), "the tiles have its number"
     assert list_causes(page) == [
         "mailbox full: 2",
         "address does not exist: 1",
@@ -125,8 +126,20 @@ def test_a_run_is_summed_up_in_words_and_its_ledger_is_folded(
     assert ledger.select_one("#ledger-sum")
     assert "Planned 10 = 0 + 0 + 0 + 5 + 3 + 0 + 2 + 0 + 0" in " ".join(ledger.get_text(" ").split())
     # Outcomes that did not occur are not mentioned.
-    for word in ("Waiting to be sent", "To be retried", "Clicked", "Spam complaints", "0 failed"):
+    for word in ("Waiting", "To be retried", "Clicked", "Spam complaints", "0 failed"):
         assert word not in page.select(".outcome")[0].get_text(), word
+
+
+@pytest.mark.one_engine
+def test_the_ledger_says_how_many_delivered_emails_came_back(
+    browser: FlaskClient, run: Run, session: Session
+) -> None:
+    run.returned = 2
+    session.flush()
+    page = soup(browser.get(f"/mailings/runs/{run.id}"))
+    assert "delivered 5" in " ".join(page.select(".ledger")[0].get_text(" ").split())
+    assert "2 delivered emails came back later." in page.select("#all-numbers")[0].get_text()
+    assert "Delivered 3 37.5%" in " ".join(page.select(".outcome")[0].get_text(" ").split())
 
 
 def test_a_ledger_that_does_not_add_up_is_open(browser: FlaskClient, run: Run, session: Session) -> None:
@@ -149,9 +162,11 @@ def test_a_run_that_is_being_sent_shows_its_remaining_letters(browser: FlaskClie
         },
         state=RunState.SENDING,
     )
+    listed = get_main_text(browser.get("/mailings/"))
+    assert "30% done · 3 of 10 delivered" in listed, "the percentage is that of the work"
     text = get_main_text(browser.get(f"/mailings/{mailing.id}"))
     assert "Delivered 3 of 10" in text
-    assert "Waiting to be sent 4" in text
+    assert "Waiting 4" in text
     assert "Being sent 1" in text
     assert "To be retried 2" in text
     assert "Not delivered" not in text

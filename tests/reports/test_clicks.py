@@ -60,7 +60,7 @@ def test_the_share_of_clicks_leaves_out_mailings_that_count_none(browser: FlaskC
     send(user, 40)
     with count_changes(run) as changes:
         changes.add("returned", 2, START)
-    assert read_tile(browser, "Clicked") == "2 4.2%", "2 of 48 delivered letters"
+    assert read_tile(browser, "Clicked") == "2 4.2% of 48 with click counting"
     assert list_cells(browser) == [
         ["40 100%", "0", "0 0%"],
         ["30 100%", "0", "–"],
@@ -120,7 +120,7 @@ def test_a_day_that_is_added_up_keeps_its_letters_with_counted_clicks(
     before = read_tile(browser, "Clicked")
     with app.app_context():
         assert daily_rollup.roll_up_days(START + timedelta(days=2), seconds=60) == 1
-    assert read_tile(browser, "Clicked") == before == "2 20%"
+    assert read_tile(browser, "Clicked") == before == "2 20% of 10 with click counting"
     # An earlier version does not know the column, so its sums are not used.
     session.execute(update(ReportDay).values(tracked=None, clicked=5))
     session.commit()

@@ -135,9 +135,9 @@ def test_revenue_says_by_how_much_it_has_changed(
 def test_letters_that_are_not_sent_yet_have_a_tile_of_their_own(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.PENDING: 3}, scheduled_for=START)
-    tile = find_tile(browser, "Not sent yet")
-    assert " ".join(tile.get_text(" ").split()) == "Not sent yet 3"
-    assert "yet" not in find_tile(browser, "Delivered").text
+    tile = find_tile(browser, "Waiting")
+    assert " ".join(tile.get_text(" ").split()) == "Waiting 3"
+    assert "Waiting" not in find_tile(browser, "Delivered").text
 
 
 @pytest.mark.one_engine

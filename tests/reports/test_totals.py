@@ -40,3 +40,7 @@ def test_tables_show_seven_rows_and_fold_the_others(browser: FlaskClient, user: 
             assert folded == [False] * 7 + [True] * (count - 7), table
         labels = [toggle.get_text() for toggle in page.select(".has-later + .show-all .when-closed")]
         assert labels == [f"Show all ({count})"] * 2 * (count > 7)
+        totals = [title.get_text() for title in page.select("tfoot th")]
+        assert totals == (["All days", "Total for the period"] if count > 7 else ["Total"] * 2), (
+            "of folded rows, too"
+        )

@@ -150,7 +150,7 @@ def test_the_owner_sees_opens_on_pages_and_in_the_export(
     client = client_of(session, letters[0])
     choose(client)
     open_letter(letters[0], 0, 60)
-    assert "1 person (only those who agreed are counted)" in get_main_text(
+    assert "Opened 1 only those who agreed are counted" in get_main_text(
         browser.get(f"/mailings/runs/{run.id}/clicks")
     )
     page = get_main_text(browser.get(f"/clients/{client.id}"))

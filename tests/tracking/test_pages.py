@@ -73,14 +73,27 @@ def test_an_owner_sees_who_clicked_which_link(run: Run, browser: FlaskClient) ->
     assert "Clicked 2 66.7%" in get_main_text(browser.get(f"/mailings/runs/{run.id}"))
     page = browser.get(f"/mailings/runs/{run.id}/clicks")
     shown = get_main_text(page)
-    for part in ("Clicked 2 people", "Opened (estimate) 1 person", "Not counted 1 automatic click"):
-        assert part in shown
+    assert (
+        "Clicked 2 66.7% of the delivered emails Opened (estimate) 1 Automatic clicks 1 not counted" in shown
+    )
     rows = [row.get_text(" ", strip=True) for row in soup(page).select("#links tbody tr")]
     assert rows == ["=Sale https://shop.example/sale 2 100% 2", "https://shop.example/new 1 50% 1"]
     assert len(soup(page).select("#people tbody tr")) == 2
     one_link = browser.get(f"/mailings/runs/{run.id}/clicks?link=2")
     assert len(soup(one_link).select("#people tbody tr")) == 1
     assert browser.get(f"/mailings/runs/{run.id}/clicks?link=9").status_code == 404
+
+
+def test_people_who_clicked_have_their_names_if_known(
+    run: Run, browser: FlaskClient, session: Session
+) -> None:
+    letters = session.scalars(select(Delivery).where(Delivery.run_id == run.id).order_by(Delivery.id)).all()
+    for letter, name in zip(letters[:2], ("Анна Петрова", ""), strict=True):
+        letter.client_id = ClientFactory.create(owner=run.mailing.owner, full_name=name).id
+    session.flush()
+    page = soup(browser.get(f"/mailings/runs/{run.id}/clicks"))
+    names = [[note.text for note in row.select(".quiet-note")] for row in page.select("#people tbody tr")]
+    assert names == [["Анна Петрова"], []]
 
 
 def test_clicks_can_be_downloaded(run: Run, browser: FlaskClient) -> None:

@@ -49,6 +49,7 @@ def clicks(run_id: int) -> str:
         abort(404)
     counts = click_queries.count_clicks(run, variant)
     (ledger,) = count_runs([run])
+    people = click_queries.list_people(run, number, request.args.get("cursor"), variant)
     return render_template(
         "mailings/clicks.html",
         mailing=run.mailing,
@@ -59,7 +60,8 @@ def clicks(run_id: int) -> str:
         devices=list_devices(run) if not variant else [],
         format_share=format_share,
         chosen=chosen,
-        people=click_queries.list_people(run, number, request.args.get("cursor"), variant),
+        people=people,
+        names=click_queries.find_names(row.Delivery.client_id for row in people),
         variants=variants,
         variant=variant,
         letter_of=letter_of,

@@ -22,7 +22,7 @@ from skymailing.web.error_texts import explain
 from skymailing.web.ids import read_id
 from skymailing.web.labels import state_tone
 
-RECENT_ATTEMPTS = 8
+RECENT_ATTEMPTS = 4
 
 
 @bp.get("/runs/<int:run_id>")

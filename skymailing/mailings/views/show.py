@@ -34,7 +34,7 @@ from skymailing.web.responses import respond_if_changed
 
 # The page refreshes itself when a start is this close.
 REFRESH_BEFORE_START = timedelta(minutes=1)
-RECENT_ATTEMPTS = 8
+RECENT_ATTEMPTS = 4
 
 
 @bp.get("/<int:mailing_id>")
