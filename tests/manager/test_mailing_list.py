@@ -29,7 +29,12 @@ def test_mailings_are_listed_by_their_start_with_the_last_result(panel: FlaskCli
     counts = {DeliveryState.SENT: 3, DeliveryState.FAILED: 1, DeliveryState.UNKNOWN: 1}
     create_run(mailing, {DeliveryState.SENT: 9}, scheduled_for=now - timedelta(days=20))
     run = create_run(
-        mailing, counts, scheduled_for=now - timedelta(days=19), state=RunState.FINISHED, clicked=1
+        mailing,
+        counts,
+        scheduled_for=now - timedelta(days=19),
+        state=RunState.FINISHED,
+        track_clicks=True,
+        clicked=1,
     )
     page = soup(panel.get(PATH))
     assert [link.get_text() for link in page.select("tbody .cell-main a")] == ["New", "Old", "Oldest"]
