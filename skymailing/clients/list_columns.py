@@ -10,7 +10,7 @@ LAST = ("last_email", "last_click")
 # The columns that can be chosen; the address and the name are always shown.
 STANDARD = ("tags", "comment", "added", "changed", *LAST)
 SORTED = ("changed", *LAST)
-DEFAULT = ("tags", "comment", "added")
+DEFAULT = ("tags", "added")
 ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
 # Without a choice, the attributes that most clients have are shown, too.

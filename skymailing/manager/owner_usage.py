@@ -3,20 +3,23 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from heapq import nlargest
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, text
 
 from skymailing.extensions import db
-from skymailing.models import RATED_KINDS, UsageHour, UsageKind, User
+from skymailing.models import RATED_KINDS, RunInterval, UsageHour, UsageKind, User
 from skymailing.quotas.counting import get_window_start, hour_of
 from skymailing.quotas.letters import HOURS_PER_DAY
+from skymailing.reports.aggregates import Scope, Selection, number_day
+from skymailing.reports.periods import Period
 
 RATED_DAYS = 30
 SHOWN_DAYS = 7
 LARGEST_SHOWN = 8
+DELIVERED = RunInterval.sent - RunInterval.returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,28 @@ def _summarize(owner_id: int, kinds: dict[str, tuple[int, int, int]]) -> OwnerUs
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """The letters of a user that servers accepted and that did not come back."""
+
+    last_day: int = 0  # in the last 24 hours
+    last_month: int = 0  # in 30 days
+
+
+def count_delivered(now: datetime, owner_ids: Collection[int]) -> dict[int, Delivered]:
+    """Return the delivered letters of these users by ID."""
+    in_last_day = RunInterval.begins_at >= now - timedelta(hours=HOURS_PER_DAY)
+    statement = (
+        select(RunInterval.owner_id, func.sum(case((in_last_day, DELIVERED), else_=0)), func.sum(DELIVERED))
+        .where(RunInterval.owner_id.in_(owner_ids))
+        .where(RunInterval.begins_at >= now - timedelta(days=RATED_DAYS))
+        .group_by(RunInterval.owner_id)
+    )
+    rows = db.session.execute(statement)
+    counted = {owner_id: Delivered(int(day), int(month)) for owner_id, day, month in rows}
+    return {owner_id: counted.get(owner_id, Delivered()) for owner_id in owner_ids}
+
+
+@dataclass(frozen=True, slots=True)
 class LargestSender:
     """A user with their usage."""
 
@@ -97,22 +122,40 @@ class Day:
     """The letters of all users on one day, and those that bounced or were reported as spam."""
 
     day: date
-    letters: int
+    letters: int  # attempts to send one
     bounces: int
     complaints: int
+    delivered: int
 
 
 def count_days(now: datetime, zone: ZoneInfo) -> list[Day]:
-    """Return the last SHOWN_DAYS days in a time zone, the oldest first; the last one is today."""
+    """Return the last SHOWN_DAYS days in a time zone, beginning with today."""
     today = now.astimezone(zone).date()
-    days = [today - timedelta(days=back) for back in reversed(range(SHOWN_DAYS))]
-    start = datetime.combine(days[0], time(), zone)
+    period = Period(today - timedelta(days=SHOWN_DAYS - 1), today, zone)
     statement = (
         select(UsageHour.begins_at, UsageHour.kind, func.sum(UsageHour.count))
-        .where(UsageHour.kind.in_(RATED_KINDS), UsageHour.begins_at >= start)
+        .where(UsageHour.kind.in_(RATED_KINDS), UsageHour.begins_at >= period.begins_at)
         .group_by(UsageHour.begins_at, UsageHour.kind)
     )
     counts: Counter[tuple[date, str]] = Counter()
     for begins_at, kind, count in db.session.execute(statement):
         counts[begins_at.astimezone(zone).date(), kind] += int(count)
-    return [Day(day, *(counts[day, kind] for kind in RATED_KINDS)) for day in days]
+    delivered = _count_delivered_by_day(period)
+    return [
+        Day(
+            day,
+            letters=counts[day, UsageKind.LETTERS],
+            bounces=counts[day, UsageKind.BOUNCES],
+            complaints=counts[day, UsageKind.COMPLAINTS],
+            delivered=delivered[day],
+        )
+        for day in reversed(period.days)
+    ]
+
+
+def _count_delivered_by_day(period: Period) -> Counter[date]:
+    selection = Selection(Scope(), [(period.begins_at, period.ends_at)])
+    number = number_day(period, RunInterval.begins_at)
+    statement = select(number, func.sum(DELIVERED)).where(selection.condition(RunInterval))
+    rows = db.session.execute(statement.group_by(text("1")))
+    return Counter({period.days[day]: int(count) for day, count in rows})

@@ -36,3 +36,28 @@ def test_probable_duplicates_are_listed_most_certain_first(user: User, browser: 
         ["olgak@googlemail.com", "third@x.example", "same phone"],
     ]
     assert "newest clients were compared" not in page
+
+
+@pytest.mark.one_engine
+def test_many_duplicates_are_on_several_pages(user: User, browser: FlaskClient) -> None:
+    for number in range(21):
+        ClientFactory.create_batch(2, owner=user, full_name=f"Ivan {number}")
+
+    def load(query: str) -> BeautifulSoup:
+        return BeautifulSoup(browser.get(f"/clients/duplicates{query}").text, "html.parser")
+
+    def list_addresses(page: BeautifulSoup) -> set[str]:
+        return {link.text for link in page.select(".pair-table td span a")}
+
+    first = load("")
+    assert len(first.select(".pair-table > tbody")) == 20
+    (link,) = first.select(".pager a")
+    assert (link.get_text(strip=True), link["href"]) == ("Next page", "/clients/duplicates?page=2")
+    second = load("?page=2")
+    assert len(list_addresses(first) | list_addresses(second)) == 42
+    assert [link["href"] for link in second.select(".pager a")] == ["/clients/duplicates?page=1"]
+    assert list_addresses(load("?page=99")) == list_addresses(second)
+    fields = {"page": 2, "clients": [field["value"] for field in second.select("[name=clients]")]}
+    response = browser.post("/clients/duplicates/distinct", data=fields)
+    assert response.headers["Location"] == "/clients/duplicates?page=2"
+    assert list_addresses(load("?page=2")) == list_addresses(first), "there is only one page left"

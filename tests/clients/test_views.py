@@ -75,6 +75,9 @@ def test_the_owner_chooses_the_columns(browser: FlaskClient, session: Session, u
         owner=user, comment="A regular", attributes={"city": "<b>Тула</b>", "phone": "+7999"}
     )
     page = browser.get("/clients/?q=a").text
+    assert ("A regular" in page, "&lt;b&gt;Тула&lt;/b&gt;" in page) == (False, True)
+    browser.post("/clients/columns", data={"column": ["comment", "attribute.city"]})
+    page = browser.get("/clients/?q=a").text
     assert ("A regular" in page, "&lt;b&gt;Тула&lt;/b&gt;" in page) == (True, True)
 
     response = browser.post(

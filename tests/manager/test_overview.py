@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from skymailing.models import (
 )
 from tests.conftest import SetLimits, SignIn
 from tests.manager.scenes import OVERVIEW, section, use
-from tests.support.factories import MailingFactory, UserFactory, create_run
+from tests.support.factories import MailingFactory, UserFactory, count_changes, create_run
 from tests.support.statements import record_statements
 
 
@@ -93,7 +94,7 @@ def test_the_overview_lists_the_worst_first(panel: FlaskClient, suspects: dict[s
     assert set(names(suspicious)) == set(suspects) - {"good", "blocked"}
     assert names(suspicious)[:3] == ["paused", "hated", "dead"]
     assert 'href="/manager/users/?suspicious=complaints"' in suspicious
-    assert '<span class="count">6</span>Suspicious users' in page
+    assert 'Suspicious users<span class="count">6</span>' in page
     assert names(section(page, "Users who send the most"))[0] == "good"
 
 
@@ -149,11 +150,23 @@ def test_mailings_with_refused_emails_are_one_click_away(session: Session, panel
 def test_the_last_week_in_the_readers_time_zone(app: Flask, session: Session, sign_in: SignIn) -> None:
     reader = UserFactory.create(role=Role.MANAGER, timezone="Asia/Vladivostok")
     session.commit()
+    run = create_run(MailingFactory.create(owner=reader), {})
     for days_ago, letters in ((0, 7), (3, 50), (9, 1000)):
-        use(app, reader, days_ago=days_ago, letters=letters)
-    rows = sign_in(reader).get(OVERVIEW).text.split("Emails of the last week")[1].split("<tr>")[2:9]
-    counts = [int(re.findall(r'class="number">([\d,]+)', row)[0].replace(",", "")) for row in rows]
-    assert counts == [0, 0, 0, 50, 0, 0, 7]
+        use(app, reader, days_ago=days_ago, letters=letters + 1, bounces=letters)
+        with count_changes(run) as changes:
+            at = utcnow() - timedelta(days=days_ago)
+            changes.move(DeliveryState.SENT, letters + 1, at)
+            changes.add("returned", 1, at)
+    page = sign_in(reader).get(OVERVIEW).text
+    rows = page.split("Emails of the last week")[1].split("<tr>")[2:9]
+    counts = [re.findall(r'class="number">([\d,]+)', row)[:2] for row in rows]
+    assert counts == [[number] * 2 for number in ("7", "0", "0", "50", "0", "0", "0")]
+    # The table of the users who send the most has the last 24 hours and 30 days.
+    largest = BeautifulSoup(page, "html.parser").select_one(".usage tbody")
+    assert largest is not None
+    assert [cell.text for cell in largest.select("[data-label^=Delivered]")] == ["7", "1,057"]
+    numbers = BeautifulSoup(sign_in(reader).get(f"/manager/users/{reader.id}/").text, "html.parser")
+    assert [cell.text for cell in numbers.select(".panel-numbers .count")[:2]] == ["7", "1,057"]
 
 
 @pytest.mark.one_engine

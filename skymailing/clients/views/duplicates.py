@@ -19,6 +19,8 @@ from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 from skymailing.web.user_turns import takes_turns
 
+GROUPS_PER_PAGE = 20
+
 
 @bp.get("/duplicates")
 @login_required
@@ -26,10 +28,14 @@ from skymailing.web.user_turns import takes_turns
 def duplicates() -> ResponseReturnValue:
     """List clients who are probably the same person."""
     groups, comparison = find_duplicates(current_user.id)
+    last_page = max(1, -(-len(groups) // GROUPS_PER_PAGE))
+    page = min(max(1, request.args.get("page", 1, int)), last_page)
     hidden, members = list_groups(current_user.id, request.args.get("cursor"))
     return render_template(
         "clients/duplicates.html",
-        groups=groups,
+        groups=groups[(page - 1) * GROUPS_PER_PAGE : page * GROUPS_PER_PAGE],
+        page=page,
+        last_page=last_page,
         comparison=comparison,
         hidden=hidden,
         members=members,
@@ -54,7 +60,8 @@ def hide_duplicates() -> ResponseReturnValue:
         else:
             flash_undo(text, url_for("clients.show_again", group_id=group.id))
         db.session.commit()
-    return redirect(url_for("clients.duplicates"))
+    page = request.form.get("page", 1, int)
+    return redirect(url_for("clients.duplicates", page=page if page > 1 else None))
 
 
 @bp.post("/duplicates/distinct/<big:group_id>/undo")
