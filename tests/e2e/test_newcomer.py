@@ -188,16 +188,13 @@ def watch_until_finished(window: Window, *, javascript: bool) -> None:
         # The actions have changed as well: a mailing with a run cannot be deleted.
         expect(page.get_by_role("link", name=re.compile("Delete|Удалить"))).to_have_count(0)
         assert page.evaluate("window.isSamePage")
+        charts = page.locator("#live .fold > summary", has_text=re.compile("^(Charts|Графики)"))
+        if charts.is_visible():  # on phones
+            charts.click()
         expect(page.locator("#live canvas").first).to_be_visible()
     else:
-        wait_until(
-            lambda: page.reload() and page.locator("#live .run-percent").count(), "the run", TIMEOUT_SECONDS
-        )
-        wait_until(
-            lambda: page.reload() and "100" in page.locator(".run-percent").inner_text(),
-            "its end",
-            TIMEOUT_SECONDS,
-        )
+        done = page.locator("#live").get_by_role("img", name=re.compile("100"))
+        wait_until(lambda: page.reload() and done.count(), "the end of the run", TIMEOUT_SECONDS)
     delivered = re.compile("(?<!not )delivered|(?<!не )доставлено")
     counts = page.locator(".ledger li", has_text=delivered).locator(".count")
     expect(counts).to_have_text("110")
