@@ -3,10 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select, union
-
-from skymailing.extensions import db
-from skymailing.mailings.queries import Ledger, count_runs, select_newest_runs
+from skymailing.mailings.queries import Ledger, count_last_runs
 from skymailing.models import OPEN_RUN_STATES, Run
 
 
@@ -20,14 +17,7 @@ class LatestRuns:
 
 def count_latest_runs(mailing_ids: Collection[int]) -> dict[int, LatestRuns]:
     """Return each mailing's latest runs by mailing ID, without mailings that have not run."""
-    ended = select_newest_runs(mailing_ids, Run.state.not_in(OPEN_RUN_STATES))
-    ids = union(select_newest_runs(mailing_ids), ended)
-    runs = db.session.scalars(select(Run).where(Run.id.in_(ids)).order_by(Run.id))
-    latest: dict[int, LatestRuns] = {}
-    for ledger in count_runs(runs.all()):
-        earlier = latest.get(ledger.run.mailing_id)
-        is_open = ledger.run.state in OPEN_RUN_STATES
-        latest[ledger.run.mailing_id] = LatestRuns(
-            ledger, (earlier.last if earlier else None) if is_open else ledger
-        )
-    return latest
+    last = count_last_runs(mailing_ids)
+    running = [id for id, ledger in last.items() if ledger.run.state in OPEN_RUN_STATES]
+    ended = count_last_runs(running, Run.state.not_in(OPEN_RUN_STATES)) if running else {}
+    return {id: LatestRuns(ledger, ended.get(id) if id in running else ledger) for id, ledger in last.items()}

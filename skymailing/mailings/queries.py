@@ -132,18 +132,16 @@ def select_mailings(
     return statement
 
 
-def count_last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
-    """Return the ledger of each mailing's last run by mailing ID, without mailings that have not run."""
-    runs = db.session.scalars(select(Run).where(Run.id.in_(select_newest_runs(mailing_ids)))).all()
-    return {ledger.run.mailing_id: ledger for ledger in count_runs(runs)}
+def count_last_runs(mailing_ids: Collection[int], *conditions: ColumnElement[bool]) -> dict[int, Ledger]:
+    """Return the ledger of each mailing's last run that meets the conditions, by mailing ID.
 
-
-def select_newest_runs(mailing_ids: Collection[int], *conditions: ColumnElement[bool]) -> Select[tuple[int]]:
-    """Select the ID of each mailing's newest run that was not skipped and meets the conditions."""
+    Mailings without such a run are left out.
+    """
     newest = select(func.max(Run.id)).where(
         Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED, *conditions
     )
-    return newest.group_by(Run.mailing_id)
+    runs = select(Run).where(Run.id.in_(newest.group_by(Run.mailing_id).scalar_subquery()))
+    return {ledger.run.mailing_id: ledger for ledger in count_runs(db.session.scalars(runs).all())}
 
 
 def list_runs(mailing: Mailing, cursor: str | None) -> Page:
