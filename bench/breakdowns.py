@@ -1,6 +1,5 @@
 """Benchmark a page with the results of a million letters by mailbox provider, by tag and by segment."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from bench.rows import Row, Sizes
 from bench.segments import CONDITIONS, add_owner_with_clients
 from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
+from bench.timing import find_shortest_time
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.audience.segments import compile_segment
@@ -84,16 +84,9 @@ def measure(run: Run) -> list[float]:
         lambda: breakdown_queries.count_by_tag(letters, owner.id),
         lambda: breakdown_queries.count_by_condition(letters, owner.id, conditions),
     )
-    seconds = []
-    for count in counts:
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            if not count():
-                raise MeasurementFailed("nothing was counted")
-            times.append(time.perf_counter() - start)
-        seconds.append(min(times))
-    return seconds
+    if not all(count() for count in counts):
+        raise MeasurementFailed("nothing was counted")
+    return [find_shortest_time(count) for count in counts]
 
 
 ROWS = {"breakdown": breakdown}

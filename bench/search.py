@@ -8,6 +8,7 @@ from sqlalchemy import text
 from bench.rows import Row, Sizes
 from bench.service import Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
+from bench.timing import find_shortest_time
 from skymailing.clients.filters import ClientFilter, find_clients
 from skymailing.clients.queries import ORDERS
 from skymailing.clients.search.index import is_behind
@@ -108,14 +109,13 @@ def analyze(service: Service) -> None:
 def measure(owner_id: int, words: str) -> float:
     """Find the first page and the number of clients; return the shortest of three times."""
     owner = db.session.get_one(User, owner_id)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
+
+    def find() -> None:
         found = find_clients(owner, ClientFilter(words), utcnow())
         found.count(paginate(found.statement, ORDERS["-added"], None))
-        times.append(time.perf_counter() - start)
         db.session.rollback()
-    return min(times)
+
+    return find_shortest_time(find)
 
 
 ROWS = {"search": search}

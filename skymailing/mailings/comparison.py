@@ -61,10 +61,13 @@ def _count_sent(ledger: Ledger) -> int:
     return ledger[DeliveryState.SENT]
 
 
+def _count_total(ledger: Ledger) -> int:
+    return ledger.outcomes.total
+
+
+# Shown on the page of a run.
 MEASURES = (
-    Measure(
-        "delivered", _count_delivered, lambda ledger: ledger.outcomes.total, True, 1, 0, needs_time=False
-    ),
+    Measure("delivered", _count_delivered, _count_total, True, 1, 0, needs_time=False),
     Measure(
         *("clicked", lambda ledger: ledger.run.clicked, _count_delivered, True, 0.5, 0.2),
         is_measured=lambda run: run.track_clicks,
@@ -73,13 +76,9 @@ MEASURES = (
     Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
     Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
 )
-# The counterpart of "delivered", for reports; the page of a run needs only one of them.
-UNDELIVERED = Measure(
-    *("undelivered", lambda ledger: ledger.outcomes.undelivered, lambda ledger: ledger.outcomes.total),
-    more_is_better=False,
-    min_points=1,
-    min_portion=0,
-)
+# The counterpart of "delivered", which only reports show beside it.
+UNDELIVERED = Measure("undelivered", lambda ledger: ledger.outcomes.undelivered, _count_total, False, 1, 0)
+BY_NAME = {measure.name: measure for measure in (*MEASURES, UNDELIVERED)}
 
 
 def compare(ledger: Ledger, owner_id: int, now: datetime) -> list[Comparison]:
@@ -155,8 +154,7 @@ def judge_revenue(revenue: float, usual: float) -> str:
 
 def judge(name: str, share: float, usual: float, whole: int) -> str:
     """Return whether a share in percent of `whole` letters is "better", "usual" or "worse" for a measure."""
-    measures = (*MEASURES, UNDELIVERED)
-    return _judge(next(measure for measure in measures if measure.name == name), share, usual, whole)
+    return _judge(BY_NAME[name], share, usual, whole)
 
 
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:

@@ -30,6 +30,7 @@ EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code
 VARIANT_COLUMN = "variant"  # only if a run in the log has a test
 EXPORT_CHUNK = 2000  # rows read in one short transaction
 MAILINGS_LISTED = 100
+RECENT_ATTEMPTS = 4
 # Exactly as in the indexes: databases do not conclude this from the wanted outcome.
 WAS_NOT_SENT: ColumnElement[bool] = literal_column("attempts.outcome <> 'sent'")
 
@@ -127,6 +128,11 @@ def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50)
         .join(Run, Run.id == Delivery.run_id)
     )
     return paginate(narrow(statement, log_filter), [(Attempt.id, True)], cursor, per_page)
+
+
+def list_recent_attempts(log_filter: LogFilter) -> Page:
+    """Return the few newest rows, which the pages of mailings and runs show."""
+    return list_attempts(log_filter, None, RECENT_ATTEMPTS)
 
 
 def has_removed_attempts(log_filter: LogFilter) -> bool:

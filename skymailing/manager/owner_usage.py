@@ -13,13 +13,12 @@ from skymailing.extensions import db
 from skymailing.models import RATED_KINDS, RunInterval, UsageHour, UsageKind, User
 from skymailing.quotas.counting import get_window_start, hour_of
 from skymailing.quotas.letters import HOURS_PER_DAY
-from skymailing.reports.aggregates import Scope, Selection, number_day
+from skymailing.reports.aggregates import DELIVERED, Scope, Selection, number_day
 from skymailing.reports.periods import Period
 
 RATED_DAYS = 30
 SHOWN_DAYS = 7
 LARGEST_SHOWN = 8
-DELIVERED = RunInterval.sent - RunInterval.returned
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from skymailing.models import (
     RunState,
     User,
 )
+from skymailing.reports.aggregates import DELIVERED
 from skymailing.sequences.steps import NEVER
 
 USERS_PER_PAGE = 25
@@ -192,7 +193,7 @@ class UserTotals:
 def count_by_user(users: Collection[User]) -> dict[int, UserTotals]:
     """Return each user's totals; counting a million clients takes no longer than counting ten thousand."""
     # Use the sending statistics, because retention may have removed the deliveries.
-    delivered = func.coalesce(func.sum(RunInterval.sent - RunInterval.returned), 0)
+    delivered = func.coalesce(func.sum(DELIVERED), 0)
     letters_of_user = select(delivered).where(RunInterval.owner_id == User.id)
     statement = select(
         User.id,

@@ -16,6 +16,8 @@ from skymailing.models import REPORTED_COUNTS, Outcome, Run, RunAnswer, RunInter
 from skymailing.reports.periods import Period
 
 INTERVALS = RunInterval.__table__
+# Letters that servers accepted and that did not come back.
+DELIVERED = INTERVALS.c.sent - INTERVALS.c.returned
 # What is added up: all reported counts, and the letters of runs that count clicks, sent less returned.
 SUMS = (*REPORTED_COUNTS, "tracked")
 # Percentiles of the time from a run's start until a letter was sent.
@@ -121,8 +123,7 @@ def mailing_key(table: CountsTable) -> ColumnElement[int]:
 
 def select_sums(selection: Selection, *keys: Any) -> Select[Any]:
     """Select the keys, by which the statement still has to be grouped, and the sums in the order of SUMS."""
-    delivered = INTERVALS.c.sent - INTERVALS.c.returned
-    tracked = func.sum(case((Run.track_clicks, delivered), else_=0))
+    tracked = func.sum(case((Run.track_clicks, DELIVERED), else_=0))
     counted = (func.sum(INTERVALS.c[name]) for name in REPORTED_COUNTS)
     sums = select(*keys, *counted, tracked).join_from(RunInterval, Run, Run.id == RunInterval.run_id)
     return sums.where(selection.condition(RunInterval))

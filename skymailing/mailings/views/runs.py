@@ -22,8 +22,6 @@ from skymailing.web.error_texts import explain
 from skymailing.web.ids import read_id
 from skymailing.web.labels import state_tone
 
-RECENT_ATTEMPTS = 4
-
 
 @bp.get("/runs/<int:run_id>")
 @login_required
@@ -53,7 +51,7 @@ def run(run_id: int) -> str:
         timeline=run_queries.build_timeline(selected_run),
         top_refusals=run_queries.list_top_refusals(selected_run),
         domains=run_queries.list_worst_domains(selected_run),
-        attempts=log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
+        attempts=log_queries.list_recent_attempts(log_filter),
         test=describe_test(selected_run, ledger, clock.utcnow()),
     )
 

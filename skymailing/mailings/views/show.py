@@ -34,7 +34,6 @@ from skymailing.web.responses import respond_if_changed
 
 # The page refreshes itself when a start is this close.
 REFRESH_BEFORE_START = timedelta(minutes=1)
-RECENT_ATTEMPTS = 4
 
 
 @bp.get("/<int:mailing_id>")
@@ -122,7 +121,7 @@ def make_live_context(mailing: Mailing) -> dict[str, Any]:
         "text": format_progress(progress) if progress else None,
         "timeline": run_queries.build_timeline(last.run) if last else [],
         "tones": {state: state_tone(state) for state in DeliveryState},
-        "attempts": log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
+        "attempts": log_queries.list_recent_attempts(log_filter),
         "is_live": is_live(mailing),
         "possible": list_possible_actions(mailing, progress),
         "states": list(DeliveryState),
