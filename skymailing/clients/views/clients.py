@@ -1,7 +1,5 @@
 """List and delete clients."""
 
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,18 +16,17 @@ from skymailing.clients.activity import counts_clicks, find_activities
 from skymailing.clients.bulk.services import find_open_jobs
 from skymailing.clients.bulk.texts import describe_job
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.filters import ClientFilter, find_clients, find_segment, list_segments
+from skymailing.clients.filters import ClientFilter, find_segment, list_segments
 from skymailing.clients.forms import ACTIVITY_FILTERS, ACTIVITY_LABELS, COLUMN_LABELS, STATUS_LABELS
 from skymailing.clients.last_contacts import find_last_contacts
 from skymailing.clients.list_columns import Columns
+from skymailing.clients.listing import read_listing
 from skymailing.clients.search.matching import clean_search
-from skymailing.clients.sorting import TooManyToSort, find_sorted
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
-from skymailing.db.pagination import BoundedCount, Page, paginate
-from skymailing.db.time_limit import TookTooLong, limit_time
-from skymailing.delivery.audience.fields import Activity, InvalidConditions, State
-from skymailing.errors import UserError
+from skymailing.db.pagination import Page
+from skymailing.db.time_limit import TookTooLong
+from skymailing.delivery.audience.fields import Activity, State
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
@@ -48,12 +45,9 @@ def index() -> ResponseReturnValue:
     chosen = read_filter(request.args)
     columns = list_columns.read_columns(current_user)
     now = utcnow()
-    listing, problem = Listing(read_sort(columns)), None
-    try:
-        read_listing(listing, chosen, now)
-    except (InvalidConditions, TookTooLong) as error:
-        problem = None if listing.page.items else error
-    page = listing.page
+    cursor, number = request.args.get("cursor"), read_id(request.args.get("page", ""))
+    listing = read_listing(current_user, chosen, read_sort(columns), cursor, number, now)
+    page, problem = listing.page, listing.problem
     return render_template(
         "clients/index.html",
         page=page,
@@ -77,39 +71,11 @@ def index() -> ResponseReturnValue:
     )
 
 
-@dataclass(slots=True)
-class Listing:
-    """A page of the list, its order, and why it does not have the order that the user wanted."""
-
-    sort: str
-    page: Page = field(default_factory=lambda: Page([]))
-    count: BoundedCount = field(default_factory=lambda: BoundedCount(0, is_exact=True))
-    unsorted: UserError | None = None
-
-
 def read_sort(columns: Columns) -> str:
     """Return the order in the page's URL: a column, after "-" if it is descending."""
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     can_be_sorted = sort in queries.ORDERS or columns.has_values(sort.removeprefix("-"))
     return sort if can_be_sorted else queries.DEFAULT_ORDER
-
-
-def read_listing(listing: Listing, chosen: ClientFilter, now: datetime) -> None:
-    """Read a page of the list, then its count; raises InvalidConditions or TookTooLong."""
-    with limit_time() if chosen else nullcontext():
-        found = find_clients(current_user, chosen, now)
-    cursor, number = request.args.get("cursor"), read_id(request.args.get("page", ""))
-    if listing.sort not in queries.ORDERS:
-        try:
-            listing.page = find_sorted(found, current_user, listing.sort, cursor, number)
-        except (TooManyToSort, TookTooLong) as error:
-            listing.sort, listing.unsorted = queries.DEFAULT_ORDER, error
-    with limit_time() if chosen else nullcontext():
-        if listing.sort in queries.ORDERS:
-            order = queries.ORDERS[listing.sort]
-            listing.page = paginate(found.statement, order, cursor, number=number)
-        listing.count = BoundedCount(len(listing.page), is_exact=False)  # used if counting takes too long
-        listing.count = found.count(listing.page)
 
 
 def make_column_context(columns: Columns, page: Page) -> dict[str, Any]:

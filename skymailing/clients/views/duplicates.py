@@ -29,7 +29,7 @@ def duplicates() -> ResponseReturnValue:
     """List clients who are probably the same person."""
     groups, comparison = find_duplicates(current_user.id)
     last_page = max(1, -(-len(groups) // GROUPS_PER_PAGE))
-    page = min(max(1, request.args.get("page", 1, int)), last_page)
+    page = min(read_id(request.args.get("page", "")) or 1, last_page)
     hidden, members = list_groups(current_user.id, request.args.get("cursor"))
     return render_template(
         "clients/duplicates.html",
@@ -60,7 +60,7 @@ def hide_duplicates() -> ResponseReturnValue:
         else:
             flash_undo(text, url_for("clients.show_again", group_id=group.id))
         db.session.commit()
-    page = request.form.get("page", 1, int)
+    page = read_id(request.form.get("page", ""))
     return redirect(url_for("clients.duplicates", page=page if page > 1 else None))
 
 
