@@ -1,5 +1,6 @@
 """Read a page of the client list: the clients who pass the filter, in the chosen order, and their number."""
 
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +9,7 @@ from skymailing.clients.filters import ClientFilter, find_clients
 from skymailing.clients.queries import DEFAULT_ORDER, ORDERS
 from skymailing.clients.sorting import TooManyToSort, find_sorted
 from skymailing.db.pagination import BoundedCount, Page, paginate
-from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.db.time_limit import MAX_SECONDS, TookTooLong, limit_time
 from skymailing.delivery.audience.fields import InvalidConditions
 from skymailing.errors import UserError
 from skymailing.models import User
@@ -44,6 +45,7 @@ def read_listing(
 def _fill(
     listing: Listing, owner: User, chosen: ClientFilter, cursor: str | None, number: int, now: datetime
 ) -> None:
+    ends_at = time.monotonic() + MAX_SECONDS
     with limit_time() if chosen else nullcontext():
         found = find_clients(owner, chosen, now)
     if listing.sort not in ORDERS:
@@ -51,7 +53,7 @@ def _fill(
             listing.page = find_sorted(found, owner, listing.sort, cursor, number)
         except (TooManyToSort, TookTooLong) as error:
             listing.sort, listing.unsorted = DEFAULT_ORDER, error
-    with limit_time() if chosen else nullcontext():
+    with limit_time(ends_at - time.monotonic()) if chosen else nullcontext():
         if listing.sort in ORDERS:
             listing.page = paginate(found.statement, ORDERS[listing.sort], cursor, number=number)
         listing.count = BoundedCount(len(listing.page), is_exact=False)  # used if counting takes too long

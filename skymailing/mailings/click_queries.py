@@ -55,11 +55,14 @@ def list_people(run: Run, number: int | None, cursor: str | None, variant: int =
     return paginate(people, order_people(number), cursor)
 
 
-def find_names(client_ids: Iterable[int | None]) -> dict[int, str]:
+def find_names(owner_id: int, client_ids: Iterable[int | None]) -> dict[int, str]:
     """Return the names of those clients that have one, by client ID."""
     ids = {client_id for client_id in client_ids if client_id}
-    rows = db.session.execute(select(Client.id, Client.full_name).where(Client.id.in_(ids))) if ids else ()
-    return {client_id: name for client_id, name in rows if name}
+    if not ids:
+        return {}
+    # Deliveries have no foreign key to clients, so check the owner, too.
+    own = (Client.owner_id == owner_id) & Client.id.in_(ids) & (Client.full_name != "")
+    return dict(db.session.execute(select(Client.id, Client.full_name).where(own)).tuples().all())
 
 
 def order_people(number: int | None) -> Order:

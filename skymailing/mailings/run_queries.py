@@ -138,3 +138,9 @@ def list_worst_domains(run: Run) -> list[RunDomain]:
     statement = select(RunDomain).where(RunDomain.run_id == run.id)
     statement = statement.order_by(RunDomain.failed.desc(), refused.desc(), RunDomain.domain)
     return list(db.session.scalars(statement.limit(DOMAINS_SHOWN)))
+
+
+def list_refused_states(domains: Collection[RunDomain]) -> list[DeliveryState]:
+    """Return the states in which letters to these domains ended after a refusal, without those of none."""
+    states = (DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN)
+    return [state for state in states if any(getattr(domain, state.value) for domain in domains)]

@@ -104,6 +104,16 @@ class Report:
     mailing_count: int  # including mailings that are not listed
     sales: Sales
 
+    @property
+    def active_days(self) -> list[date]:
+        """The days with emails, the newest first."""
+        return [day for day, figures in reversed(self.days) if not figures.is_empty]
+
+    @property
+    def active_mailings(self) -> list[tuple[int, str, Figures]]:
+        """The listed mailings that have sent or planned emails."""
+        return [row for row in self.mailings if not row[2].is_empty]
+
 
 @dataclass(frozen=True)
 class DayOfMailing:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.tracked_links import LinkedPage
 from skymailing.models import (
+    Client,
     Delivery,
     DeliveryState,
     Engagement,
@@ -28,7 +29,7 @@ from skymailing.tracking.hits import NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.conftest import SetLimits
 from tests.mailings.pages import get_main_text, soup
-from tests.support.factories import ClientFactory, MailingFactory, create_run
+from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_run
 
 LETTERS = 8
 BODY = """<p>Dear {{ name }}, <a href="https://shop.example/sale"><b>Sale</b></a> &amp;
@@ -211,3 +212,19 @@ def test_segments_can_find_recent_clicks_and_none_for_half_a_year(
     nothing = save("not_clicked", '{"days": 180}')
     assert "Did not click in any mailing of the last 180 days" in nothing
     assert f"{LETTERS} of {LETTERS + 1} clients" in nothing, "old clicks do not count"
+
+
+def test_people_are_named_only_if_they_are_the_owners_clients(
+    session: Session, run: Run, letters: list[Delivery], click: Click_, browser: FlaskClient
+) -> None:
+    own, other = letters[:2]
+    session.get_one(Client, own.client_id).full_name = "Анна"
+    other.client_id = ClientFactory.create(owner=UserFactory.create(), full_name="Boris").id
+    session.flush()
+    for letter in (own, other):
+        click(letter)
+    people = soup(browser.get(path_of(run))).select_one("#people")
+    assert people is not None
+    assert "Анна" in people.text
+    assert other.email in people.text
+    assert "Boris" not in people.text

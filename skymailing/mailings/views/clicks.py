@@ -61,7 +61,7 @@ def clicks(run_id: int) -> str:
         format_share=format_share,
         chosen=chosen,
         people=people,
-        names=click_queries.find_names(row.Delivery.client_id for row in people),
+        names=click_queries.find_names(current_user.id, (row.Delivery.client_id for row in people)),
         variants=variants,
         variant=variant,
         letter_of=letter_of,

@@ -33,6 +33,7 @@ def run(run_id: int) -> str:
     mailing = selected_run.mailing
     log_filter = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id, run_id=run_id)
     (ledger,) = queries.count_runs([selected_run])
+    domains = run_queries.list_worst_domains(selected_run)
     return render_template(
         "mailings/run.html",
         mailing=mailing,
@@ -46,11 +47,11 @@ def run(run_id: int) -> str:
         published=find_entry(run_id),
         can_be_published=find_obstacle(selected_run) is None,
         states=list(DeliveryState),
-        refused_states=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
+        refused_states=run_queries.list_refused_states(domains),
         tones={state: state_tone(state) for state in DeliveryState},
         timeline=run_queries.build_timeline(selected_run),
         top_refusals=run_queries.list_top_refusals(selected_run),
-        domains=run_queries.list_worst_domains(selected_run),
+        domains=domains,
         attempts=log_queries.list_recent_attempts(log_filter),
         test=describe_test(selected_run, ledger, clock.utcnow()),
     )
