@@ -59,7 +59,7 @@ class PostgreSQL:
         with self._connect() as connection:
             server = find_parent(connection.info.backend_pid)
             while True:
-                # If a process ends at this moment, count again: its time is then part of its parent's.
+                # If a process ends during the count, count again: its time is then included in its parent's.
                 with contextlib.suppress(FileNotFoundError):
                     return read_cpu_seconds(list_tree(server))
 

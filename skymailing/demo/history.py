@@ -1,4 +1,4 @@
-"""Create past and current runs with balanced ledgers, and the attempts that explain them."""
+"""Create past and current runs with balanced ledgers, and the attempts behind them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

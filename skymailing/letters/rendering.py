@@ -7,7 +7,7 @@ from skymailing.models import TransactionalLetter
 
 
 def render_letter(letter: TransactionalLetter, formats: ValueFormats) -> Rendered:
-    """Render a letter with the time at which it was added; raises TemplateError."""
+    """Render a letter as of the time at which it was added; raises TemplateError."""
     content = letter.content
     compiled = CompiledContent(
         make_content(content.subject, content.format, content.body, content.language), formats

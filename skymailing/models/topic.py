@@ -27,17 +27,17 @@ class Topic(Timestamps, Model):
     # `name` in lowercase; decides whether two topics are the same.
     name_key: Mapped[str] = mapped_column(String(2 * TOPIC_MAX_LENGTH))
     description: Mapped[str] = mapped_column(String(DESCRIPTION_MAX_LENGTH), default="", server_default="")
-    # Whether the preference page offers the topic to everyone, or only to people who have joined or left it.
+    # The preference page offers a public topic to everyone, and others only to people who have joined or left
+    # them.
     is_public: Mapped[bool] = mapped_column(default=True, server_default=true())
-    # Whether only people who have joined the topic get its mailings, or everyone except those who have left
-    # it.
+    # Mailings of an opt-in topic go only to people who have joined it; others, to everyone who has not left.
     is_opt_in: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The position on the preference page and in lists.
     position: Mapped[int] = mapped_column(default=0, server_default="0")
 
     __table_args__ = (
         UniqueConstraint("owner_id", "name_key"),
-        # Links in letters and runs contain the ID, so the ID of a deleted topic is never reused.
+        # Runs, and links in letters, contain the ID, so the ID of a deleted topic is never reused.
         {"sqlite_autoincrement": True},
     )
 
@@ -73,7 +73,7 @@ class OptOutReason(StrEnum):
 
 
 class OptOut(Model):
-    """An opt-out from a topic or from everything through a link in a letter; can be undone for a day."""
+    """An opt-out from a topic or from everything, made through a link in a letter; can be undone for a day."""
 
     __tablename__ = "opt_outs"
 
@@ -83,9 +83,10 @@ class OptOut(Model):
     # NULL means everything. No foreign key, because the reason is kept when the topic is deleted.
     topic_id: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    # The run that counts the opt-out; NULL if no letter was found. No foreign key: the run may be deleted.
+    # The run whose results include the opt-out; NULL if no letter was found. No foreign key: the run may be
+    # deleted.
     run_id: Mapped[int | None]
-    # What an undo restores, see `clients.opt_outs`.
+    # The state that an undo restores; see `clients.opt_outs`.
     before: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     undone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # An OptOutReason and the person's own words, both optional.

@@ -1,4 +1,4 @@
-"""Hand over sample letters without a run, with a journal in memory."""
+"""Hand over sample letters without a run, using an in-memory journal."""
 
 import smtplib
 import time
@@ -12,7 +12,7 @@ BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
 
 
 class MemoryJournal:
-    """A journal in memory."""
+    """Record which letters were begun and ended, in place of the journal on disk."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
@@ -53,6 +53,6 @@ def hand_over(
 def make_results(
     verdict: Verdict, count: int, code: int | None = 250, seconds: float | None = None
 ) -> list[Result]:
-    """Return equal results; `seconds` passed between the letter's body and the server's reply."""
+    """Return `count` identical results; `seconds` is the time between the letter's body and the server's reply."""
     letter = Letter(1, 1, "a@example.org", b"")
     return [Result(letter, verdict, code, content_seconds=seconds)] * count

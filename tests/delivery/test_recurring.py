@@ -124,7 +124,7 @@ def test_fifty_missed_occurrences_lead_to_one_run(
     assert mailing.next_run_at == find_occurrence(start_time, rule, ZoneInfo("UTC"), 51)
 
 
-def test_an_occurrence_missed_while_its_owner_was_blocked_runs_after_unblocking(
+def test_an_occurrence_missed_while_the_owner_was_blocked_runs_after_unblocking(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)

@@ -54,11 +54,11 @@ def find_tag(page: BeautifulSoup, selector: str) -> Tag:
 
 
 def find_url(page: BeautifulSoup, selector: str) -> str:
-    """Return the URL of the link that `selector` finds."""
+    """Return the `href` of the link that matches `selector`."""
     return str(find_tag(page, selector)["href"])
 
 
-def write_letter(to: str = "anna@example.org", subject: str = "Привет") -> bytes:
+def make_letter(to: str = "anna@example.org", subject: str = "Привет") -> bytes:
     letter = EmailMessage()
     letter["From"] = "letters@sky.example"
     letter["To"] = to
@@ -69,7 +69,7 @@ def write_letter(to: str = "anna@example.org", subject: str = "Привет") ->
 
 
 def test_a_letter_is_stored_unchanged_after_its_envelope(catcher: Service) -> None:
-    content = write_letter().replace(b"\n", b"\r\n")
+    content = make_letter().replace(b"\n", b"\r\n")
 
     with smtplib.SMTP("127.0.0.1", catcher.mail_port) as session:
         session.sendmail("bounce@sky.example", ["Anna@example.org", "boris@example.org"], content)
@@ -130,7 +130,7 @@ def test_an_empty_list_explains_what_will_appear(visitor: FlaskClient) -> None:
 
 def test_the_list_is_paginated_newest_first(visitor: FlaskClient, store: LetterStore) -> None:
     for number in range(120):
-        store.save("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
+        store.save("", f"client{number}@example.org", make_letter(subject=f"Письмо {number}"))
 
     url, seen = "/outbox/", []
     while url:
@@ -147,7 +147,7 @@ def test_returning_to_the_previous_page_shows_the_same_letters(
     visitor: FlaskClient, store: LetterStore
 ) -> None:
     for number in range(60):
-        store.save("", "anna@example.org", write_letter(subject=str(number)))
+        store.save("", "anna@example.org", make_letter(subject=str(number)))
     first = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
     second = BeautifulSoup(visitor.get(find_url(first, "a[rel=next]")).text, "html.parser")
 
@@ -160,8 +160,8 @@ def test_returning_to_the_previous_page_shows_the_same_letters(
 def test_search_finds_part_of_the_recipients_address(
     visitor: FlaskClient, store: LetterStore, query: str
 ) -> None:
-    store.save("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", write_letter())
-    store.save("", "boris@example.org", write_letter("boris@example.org"))
+    store.save("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", make_letter())
+    store.save("", "boris@example.org", make_letter("boris@example.org"))
 
     page = visitor.get("/outbox/", query_string={"q": query})
 
@@ -173,7 +173,7 @@ def test_search_finds_part_of_the_recipients_address(
 def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
     visitor: FlaskClient, store: LetterStore
 ) -> None:
-    store.save("bounce@sky.example", "anna@example.org", write_letter())
+    store.save("bounce@sky.example", "anna@example.org", make_letter())
     listed = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
 
     page = BeautifulSoup(visitor.get(find_url(listed, "tbody a")).text, "html.parser")
@@ -192,7 +192,7 @@ def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
 
 
 def test_a_letter_can_be_downloaded_unchanged(visitor: FlaskClient, store: LetterStore) -> None:
-    store.save("bounce@sky.example", "anna@example.org", write_letter())
+    store.save("bounce@sky.example", "anna@example.org", make_letter())
     (letter,) = store.list_letters()
 
     response = visitor.get(f"/outbox/{letter.id}.eml")
@@ -223,7 +223,7 @@ def test_an_unknown_letter_is_not_found(visitor: FlaskClient, name: str) -> None
     "recipient", ["a/../../b@example.org", "x" * 300 + "@example.org", "почта@example.org"]
 )
 def test_any_address_can_be_stored(visitor: FlaskClient, store: LetterStore, recipient: str) -> None:
-    store.save("", recipient, write_letter())
+    store.save("", recipient, make_letter())
 
     (letter,) = store.list_letters()
 
@@ -233,7 +233,7 @@ def test_any_address_can_be_stored(visitor: FlaskClient, store: LetterStore, rec
 
 def test_deleting_all_letters_requires_confirmation(visitor: FlaskClient, store: LetterStore) -> None:
     for _ in range(3):
-        store.save("", "anna@example.org", write_letter())
+        store.save("", "anna@example.org", make_letter())
 
     assert "3 emails will be permanently deleted" in visitor.get("/outbox/delete").text
     assert len(store.list_letters()) == 3

@@ -1,4 +1,4 @@
-"""Test that a form submitted again creates another mailing only if something in it has changed."""
+"""Test that resubmitting a form creates another mailing only if something in it has changed."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -31,7 +31,7 @@ def test_a_form_submitted_twice_creates_one_mailing(
 @pytest.mark.parametrize(
     "changes", [{"name": "Another"}, {"periodicity": "daily"}, {"draft": "1"}, {"opened_at": "x"}]
 )
-def test_a_changed_form_submitted_again_creates_another_mailing(
+def test_resubmitting_a_changed_form_creates_another_mailing(
     browser: FlaskClient, session: Session, user: User, changes: dict[str, str]
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), opened_at=read_opened_at(browser))
@@ -42,7 +42,7 @@ def test_a_changed_form_submitted_again_creates_another_mailing(
     assert len(session.scalars(select(Mailing)).all()) == 2
 
 
-def test_a_form_submitted_again_for_other_clients_creates_another_mailing(
+def test_resubmitting_a_form_for_other_clients_creates_another_mailing(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)

@@ -206,18 +206,18 @@ def test_errors_in_the_preview_have_a_location(browser: FlaskClient) -> None:
     facts = browser.post("/messages/insight", data=broken).json
     assert facts is not None
     assert facts["problem"] == {
-        "text": "A colour looks like #0b63ce.",
+        "text": "Enter a colour such as #0b63ce.",
         "line": None,
         "pointer": "/settings/button",
     }
     assert (
-        "/settings/button: A colour looks like #0b63ce."
+        "/settings/button: Enter a colour such as #0b63ce."
         in browser.post("/messages/preview", data=broken).text
     )
     response = browser.post("/messages/convert", data=broken | {"to": "html"})
     assert (response.status_code, response.json) == (
         422,
-        {"problem": "/settings/button: A colour looks like #0b63ce."},
+        {"problem": "/settings/button: Enter a colour such as #0b63ce."},
     )
 
 

@@ -159,7 +159,7 @@ def test_messages_of_a_deleted_layout_have_no_layout(browser: FlaskClient, sessi
 
 TWICE = json.dumps(DESIGN | {"blocks": [*DESIGN["blocks"], {"id": "x", "type": "content"}]})
 CONTENT_TWICE = "A layout can contain {{ content }} or its block only once."
-CONTENT_MISSING = "The layout lacks the place for the text: add {{ content }} or its block."
+CONTENT_MISSING = "The layout has no place for the text: add {{ content }} or its block."
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_blocks_are_saved_listed_and_deleted(browser: FlaskClient, session: Sess
         ("", json.dumps(BLOCK), "Enter a name of up to 100 characters."),
         ("x" * 101, json.dumps(BLOCK), "Enter a name of up to 100 characters."),
         ("a", "{", "The design is not valid JSON."),
-        ("a", json.dumps(BLOCK | {"text": 5}), "/text: A text is expected here."),
+        ("a", json.dumps(BLOCK | {"text": 5}), "/text: Text is expected here."),
         ("a", "[]", "An object is expected here."),
     ],
 )

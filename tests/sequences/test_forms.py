@@ -1,4 +1,4 @@
-"""Test that forms keep values that they cannot show, and changes from another window."""
+"""Test that forms keep values that they cannot show, and do not overwrite changes from another window."""
 
 from datetime import time
 
@@ -14,7 +14,7 @@ from tests.support.sequence_factories import Sequences, days
 pytestmark = pytest.mark.one_engine
 
 
-def test_a_deleted_start_has_to_be_chosen_again(browser: FlaskClient, sequences: Sequences) -> None:
+def test_a_new_start_has_to_be_chosen_after_its_tag_was_deleted(browser: FlaskClient, sequences: Sequences) -> None:
     tag = sequences.tag("lead")
     sequence = sequences.create(days(0), trigger=Trigger.TAG, tag_id=tag.id)
     sequences.session.execute(delete(Tag))
@@ -24,7 +24,7 @@ def test_a_deleted_start_has_to_be_chosen_again(browser: FlaskClient, sequences:
     assert submit(browser, path, start="manual").status_code == 302
 
 
-def test_a_field_without_dates_stays_chosen(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+def test_a_date_field_without_valid_dates_stays_selected(browser: FlaskClient, sequences: Sequences, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"born": "soon"})
     sequence = sequences.create(days(0), trigger=Trigger.DATE, date_key="born")
     path = f"/sequences/{sequence.id}/edit"
@@ -33,7 +33,7 @@ def test_a_field_without_dates_stays_chosen(browser: FlaskClient, sequences: Seq
     assert (sequence.name, sequence.date_key) == ("Other", "born")
 
 
-def test_a_second_window_does_not_replace_an_email_unnoticed(
+def test_saving_an_email_that_changed_in_another_window_reports_a_conflict(
     browser: FlaskClient, sequences: Sequences, user: User
 ) -> None:
     sequence = sequences.create(days(1), days(5))

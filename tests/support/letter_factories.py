@@ -17,14 +17,14 @@ from tests.support import factories
 
 
 def new_letter(owner: User, to: str = "anna@example.org", **values: Any) -> services.NewLetter:
-    """Return the values of a letter, for the service that adds letters."""
+    """Return a letter's values, as `services.add_letter` expects them."""
     content = make_content("Order", MessageFormat.TEXT, "Total: {{ total }}", "en")
     checked = CHECKED.check(content, ValueFormats.of(owner))
     return services.NewLetter(Recipient(to, "Anna", {"total": 1} | values), to, checked, None)
 
 
 def create_letter(owner: User, to: str = "anna@example.org", *, is_caught: bool = False) -> Delivery:
-    """Add a letter that waits to be sent, or to be caught; return its delivery."""
+    """Add a letter that is waiting to be sent, or caught if `is_caught`; return its delivery."""
     with factories._apps[0].app_context():
         account = db.session.get_one(User, owner.id)
         letter = new_letter(account, to)

@@ -1,4 +1,4 @@
-"""Process a POST request with an Idempotency-Key once, and repeat its response."""
+"""Process a POST request with an Idempotency-Key once, and replay its response to repeated requests."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 HEADER = "Idempotency-Key"
-MAX_STORED = 100 * 2**20  # bytes of responses per owner and day, so that no program fills the disk
+MAX_STORED = 100 * 2**20  # bytes of stored responses per owner and day, so that no program can fill the disk
 DAY = 86_400  # seconds
 STORED_HEADERS = ("Content-Type", "Location", "ETag")
 
@@ -45,7 +45,7 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
         return response
     try:
         response = attempt()
-    except Exception:  # any error: the program must not have to wait until the lease expires
+    except Exception:  # any error: release the key, so that a retry need not wait for the lease to expire
         db.session.rollback()
         idempotency.release(claimed)
         db.session.commit()
@@ -85,5 +85,5 @@ def _hide(body: bytes, name: str) -> bytes:
 
 
 def hide_when_repeated(name: str) -> None:
-    """Store null instead of a secret field of the response."""
+    """Replace a secret field of the response with null."""
     g.hidden_when_repeated = name

@@ -1,4 +1,4 @@
-"""Reports: the results of a period, by day and by mailing."""
+"""Reports: the results for a period, by day and by mailing."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,14 +22,14 @@ from skymailing.web.error_texts import explain
 
 bp = Resource("reports", "Results by day and by mailing.")
 
-MAILINGS_LISTED = 100
+MAX_MAILINGS_LISTED = 100
 
 
 @bp.operation("GET /report", Scope.REPORTS_READ, query=ReportQuery, gives=ReportSchema, errors=(404,))
 def get_report(query: dict[str, Any]) -> Response:
-    """Get the results of a period, by default of the last 30 days.
+    """Get the results for a period, by default the last 30 days.
 
-    Days are those of the owner's time zone.
+    Days are in the owner's time zone.
     """
     owner = current_owner()
     mailing = find_mailing(query["mailing"]) if "mailing" in query else None
@@ -38,5 +38,5 @@ def get_report(query: dict[str, Any]) -> Response:
         period = choose_period(query.get("since"), query.get("until"), ZoneInfo(owner.timezone), utcnow())
     except InvalidPeriod as error:
         raise InvalidFields([FieldError("", error.code, explain(error), "until")]) from error
-    report = make_report(scope, period, MAILINGS_LISTED, clean_search(query.get("q", "")))
+    report = make_report(scope, period, MAX_MAILINGS_LISTED, clean_search(query.get("q", "")))
     return json_response(export_report(report) | {"mailing_count": report.mailing_count})

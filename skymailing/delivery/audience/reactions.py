@@ -1,4 +1,4 @@
-"""Conditions on the results of mailings for clients: letters received, clicked or bounced."""
+"""Segment conditions on what happened to a client's letters: received, clicked or bounced."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ def has_reacted(
         clicked = select(Engagement.delivery_id).where(Engagement.run_id.in_(runs), Engagement.clicks > 0)
         rows = rows.where(Delivery.id.in_(clicked))
     else:
-        # A letter with a complaint did arrive, and bounces that anyone could have forged do not count.
+        # A letter that was reported as spam did arrive. Bounces that could be forged do not count.
         returned = select(Bounce.delivery_id).where(
             Bounce.delivery_id.is_not(None),
             Bounce.kind != BounceKind.COMPLAINT,

@@ -1,7 +1,7 @@
 """Connect to public addresses only, so that a host name entered by a user cannot lead into our own network.
 
-The name is looked up once, and the socket is connected to an address that was checked. With a second lookup,
-the name's owner could return another address the second time (DNS rebinding).
+The name is looked up once, and the socket is connected to an address that was checked. A second lookup could
+return a different address, chosen by the domain's owner (DNS rebinding).
 """
 
 import functools
@@ -15,9 +15,9 @@ from typing import Any
 
 Network = IPv4Network | IPv6Network
 
-# IPv6 addresses that lead to the IPv4 address that they contain, via a translator or a tunnel. `is_global`
-# rejects mapped addresses and Teredo, but not these.
-EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("::/96"))
+# IPv6 ranges that embed an IPv4 address and reach it through a translator or a tunnel. `is_global` rejects
+# mapped addresses and Teredo, but not these.
+IPV4_EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("::/96"))
 
 
 class NotPublic(OSError):
@@ -30,7 +30,7 @@ def is_public(text: str) -> bool:
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return False
     if isinstance(address, IPv6Address):
-        return not address.is_site_local and not any(address in network for network in EMBEDDING)
+        return not address.is_site_local and not any(address in network for network in IPV4_EMBEDDING)
     return True
 
 
@@ -44,7 +44,7 @@ def connect(
     """Connect to one of the host's addresses that is public or in one of the `allowed` networks.
 
     `timeout` (seconds) limits each attempt. `seconds_left` limits the lookup and all attempts together, and
-    may raise TimeoutError. Raises OSError; NotPublic if there is no such address.
+    may raise TimeoutError. Raises NotPublic if no address may be used, or OSError if the lookup or every attempt fails.
     """
     found = look_up(host, port, seconds_left())
     usable = [entry for entry in found if _is_usable(entry[4][0], allowed)]
