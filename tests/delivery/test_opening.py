@@ -28,7 +28,7 @@ def test_sessions_are_opened_at_the_same_time() -> None:
 
         def open_smtp() -> smtplib.SMTP:
             if next(numbers) >= 4:
-                group.wait(10)  # raises an exception unless all four are being opened
+                group.wait(60)  # raises an exception unless all four are being opened
             return connect_to(sink.port)
 
         pipeline = make_pipeline(open_smtp)
@@ -85,7 +85,7 @@ def test_a_thread_that_cannot_start_leaves_no_session_open(monkeypatch: pytest.M
         smtp.sock, other = socket.socketpair()
         other.close()
         opened.append(smtp)
-        all_submitted.wait(10)
+        all_submitted.wait(60)
         return smtp
 
     def start_two(thread: threading.Thread) -> None:

@@ -142,12 +142,12 @@ def test_workers_may_open_the_first_session_at_the_same_time(
 
         def note_late(count: int) -> None:
             thread.start()
-            wait_until(lambda: sink.connections > 2, "the second worker has been refused twice", 5)
+            wait_until(lambda: sink.connections > 2, "the second worker has been refused twice", 30)
             note(count)
 
         monkeypatch.setattr(first.budget, "note", note_late)
         connect(first)
-        thread.join(5)
+        thread.join(30)
         assert [type(error) for error in outcomes] == [NoSession]
 
 
@@ -188,7 +188,7 @@ def test_an_account_letter_gets_the_session_of_a_mailing(
         thread = threading.Thread(target=send_windows)
         thread.start()
         assert outbox.send_due_letters(utcnow()) == 1
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()
     assert session.scalars(select(Route.state)).all() in ([], [BreakerState.CLOSED])
 
@@ -235,4 +235,4 @@ def test_an_idle_worker_closes_its_sessions(
         worker.connection.connection_pool.disconnect()
         assert len(sink.letters) == 3
         assert idle[0] == 1
-        wait_until(lambda: sink.open_sessions == 0, "the session is closed", 5)
+        wait_until(lambda: sink.open_sessions == 0, "the session is closed", 30)

@@ -43,7 +43,7 @@ def start_worker(environment: dict[str, str]) -> Forked:
 def kill(worker: Forked) -> None:
     """Kill a worker with SIGKILL, and wait until it has ended."""
     worker.send_signal(signal.SIGKILL)
-    worker.wait(10)
+    worker.wait(60)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     wait_until(lambda: is_listening(service.mail_port), "the catcher listens")
     yield service
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_letter_is_stored_unchanged_after_its_envelope(catcher: Service) -> No
 def test_pipelined_commands_get_replies_in_order(catcher: Service) -> None:
     """Pipeline commands as in RFC 2920: the next envelope follows the body, and one recipient is refused."""
     with (
-        socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=5) as connection,
+        socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=60) as connection,
         connection.makefile("rb") as replies,
     ):
         assert replies.readline().startswith(b"220 ")

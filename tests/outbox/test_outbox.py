@@ -227,7 +227,7 @@ def run_endless_server() -> Iterator[int]:
     thread = threading.Thread(target=greet_endlessly, daemon=True)
     thread.start()
     yield listener.getsockname()[1]
-    thread.join(5)
+    thread.join(60)
     listener.close()
 
 

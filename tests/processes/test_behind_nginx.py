@@ -164,7 +164,7 @@ def test_links_that_give_access_to_an_account_are_not_logged(nginx: Nginx) -> No
     nginx.request("GET", "/senders/confirm/a-secret-token")
     nginx.request("GET", "/the-last-page")
 
-    wait_until(lambda: "the-last-page" in nginx.access_log, "the log is written", 5)
+    wait_until(lambda: "the-last-page" in nginx.access_log, "the log is written", 30)
     assert "an-unsubscribe-token" not in nginx.access_log
     assert "a-letters-token" not in nginx.access_log
     assert "a-secret-of-a-webhook" not in nginx.access_log

@@ -89,12 +89,12 @@ def test_events_arrive_although_workers_are_killed(
             worker = start_worker(environment | settings)
             killer.victim, killer.at = worker, killer.count + random.randint(1, EVENTS // KILLS // 2)
             expire_leases(app, session)
-            wait_until(partial(has_ended, worker), f"worker {number} is killed", 60)
+            wait_until(partial(has_ended, worker), f"worker {number} is killed", 150)
         killer.victim = None
         worker = start_worker(environment | settings)
         expire_leases(app, session)
         pending = select(func.count()).where(WebhookCall.state == CallState.PENDING)
-        wait_until(lambda: session.scalar(pending) == 0, "all calls are accepted", 60)
+        wait_until(lambda: session.scalar(pending) == 0, "all calls are accepted", 150)
         worker.terminate()
         worker.wait(30)
 
