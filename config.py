@@ -55,7 +55,7 @@ class Config(EnvironmentReader):
     # Argon2id: about 50 ms and 32 MiB per password. A hash with other parameters is renewed at sign-in.
     PASSWORD_HASH_COST = {"time_cost": 2, "memory_cost": 32_768, "parallelism": 1}  # noqa: RUF012
     # Minimum seconds for a page whose timing must not reveal whether an address has an account.
-    EVEN_ANSWER_TIME = 0.4
+    MIN_RESPONSE_SECONDS = 0.4
     CACHE_TYPE = "skymailing.caching.backend.SharedCache"  # in REDIS_URL
     MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; limits an import
     MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of one form field; limits a message's body
@@ -232,7 +232,7 @@ class TestingConfig(Config):
     WTF_CSRF_ENABLED = False
     RATELIMIT_ENABLED = False
     PASSWORD_HASH_COST = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}  # noqa: RUF012 - cheap, for thousands of sign-ins
-    EVEN_ANSWER_TIME = 0.0
+    MIN_RESPONSE_SECONDS = 0.0
 
 
 class ProductionConfig(Config):

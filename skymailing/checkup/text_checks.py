@@ -5,7 +5,7 @@ import re
 from skymailing.checkup.letters import Letter
 from skymailing.checkup.results import PASSED, Result, advise, warn
 from skymailing.checkup.spam_words import find_phrases
-from skymailing.delivery.composition.readability import CLIPPED
+from skymailing.delivery.composition.readability import CLIP_LIMIT
 
 MIN_PROSE = 120  # characters of text, including the unsubscribe link, in letters with pictures
 MAX_PICTURE_BYTES = 2 * 1024 * 1024
@@ -28,7 +28,7 @@ def check_size(letter: Letter) -> Result | None:
     """Find letters that Gmail cuts off."""
     if not letter.html:
         return None
-    return advise(limit=CLIPPED // 1024) if "check_clipped" in letter.findings else PASSED
+    return advise(limit=CLIP_LIMIT // 1024) if "check_clipped" in letter.findings else PASSED
 
 
 def check_pictures_weight(letter: Letter) -> Result | None:

@@ -1,4 +1,4 @@
-"""Let people decide whether an owner may count their opens, and say what the owner counts."""
+"""Let people decide whether an owner may count their opens; find what the owner counts."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,7 +36,7 @@ def find_counting(owner_id: int) -> Counting:
 
 
 def is_allowed(owner_id: int, email_key: str) -> bool:
-    """Return whether the person with this address has agreed that opens are counted."""
+    """Return whether the person with this address has consented to the counting of opens."""
     latest = db.session.scalar(select(latest_consent(owner_id, email_key)))
     return latest == ConsentKind.CONFIRMED
 

@@ -29,7 +29,7 @@ Environment = dict[str, Any]
 
 def configure(app: Flask) -> None:
     """Wrap the access log around all other WSGI layers; call this last."""
-    app.wsgi_app = AccessLog(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way
+    app.wsgi_app = AccessLog(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents it
     app.after_request(record_route)
 
 

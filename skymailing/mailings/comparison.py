@@ -76,9 +76,12 @@ MEASURES = (
     Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
     Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
 )
-# The counterpart of "delivered", which only reports show beside it.
-UNDELIVERED = Measure("undelivered", lambda ledger: ledger.outcomes.undelivered, _count_total, False, 1, 0)
-BY_NAME = {measure.name: measure for measure in (*MEASURES, UNDELIVERED)}
+# The counterparts of "delivered", which only reports show beside it.
+COUNTERPARTS = (
+    Measure("undelivered", lambda ledger: ledger.outcomes.undelivered, _count_total, False, 1, 0),
+    Measure("unknown", lambda ledger: ledger.outcomes.unknown, _count_total, False, 1, 0),
+)
+BY_NAME = {measure.name: measure for measure in (*MEASURES, *COUNTERPARTS)}
 
 
 def compare(ledger: Ledger, owner_id: int, now: datetime) -> list[Comparison]:

@@ -117,7 +117,7 @@ class MailingForm(VariantFields, FlaskForm):
     starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
     is_local_time = BooleanField(
         _l("At this time in each client's time zone"),
-        description=_l("Clients whose time zone is not known get the email at your time."),
+        description=_l("Clients whose time zone is not known get the email at this time in your time zone."),
     )
     on_passed = SelectField(
         _l("Where this time has already passed"),
@@ -129,7 +129,7 @@ class MailingForm(VariantFields, FlaskForm):
     repeat_every = IntegerField(lazy_pgettext("recurrence", "Every"), [Optional()], default=1)
     repeat_unit = SelectField(lazy_pgettext("recurrence", "Unit"), default=RepeatUnit.WEEK.value)
     repeat_weekdays = DaysField(
-        _l("On these days"), description=_l("Select none for the weekday of the start.")
+        _l("On these days"), description=_l("Select none to use the weekday of the start.")
     )
     repeat_on_last_day = BooleanField(_l("On the last day of the month"))
     weekdays = DaysField(_l("Only on these days"), description=_l("Select none to send every day."))
@@ -151,7 +151,7 @@ class MailingForm(VariantFields, FlaskForm):
     )
 
     track_clicks = BooleanField(
-        _l("Count clicks"), description=_l("Links go through this service, which counts who clicks them.")
+        _l("Count clicks"), description=_l("Links go through this service, which records who clicks them.")
     )
     track_opens = SelectField(
         _l("Opens"),

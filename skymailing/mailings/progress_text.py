@@ -156,8 +156,8 @@ def format_waiting(progress: Progress) -> str:
     if not progress.may_resend:
         return str(
             ngettext(
-                "%(num)d email is unclear: it may have arrived or not.",
-                "%(num)d emails are unclear: they may have arrived or not.",
+                "%(num)d email is unclear: it may or may not have arrived.",
+                "%(num)d emails are unclear: they may or may not have arrived.",
                 progress.unknowns.waiting,
             )
         )

@@ -8,7 +8,7 @@ from flask_babel import format_decimal, lazy_gettext, lazy_pgettext
 from flask_babel import gettext as _
 
 from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
-from skymailing.mailings.comparison import Comparison, compare, judge, judge_revenue
+from skymailing.mailings.comparison import BY_NAME, Comparison, compare, judge, judge_revenue
 from skymailing.mailings.queries import Ledger
 from skymailing.mailings.results import RETURNED, Cause
 from skymailing.models import Attempt, DeliveryState, Outcome
@@ -104,7 +104,7 @@ class ChangeText:
 def describe_change(name: str, now: tuple[int, int], before: tuple[int, int]) -> ChangeText | None:
     """Compare the shares of two periods, each a part and a whole; None if there is no difference.
 
-    `name` is that of a measure in `comparison`.
+    `name` is that of a measure in `comparison`; a change of another number is neither good nor bad.
     """
     if not now[1] or not before[1] or now[0] > now[1] or before[0] > before[1]:
         return None
@@ -112,7 +112,7 @@ def describe_change(name: str, now: tuple[int, int], before: tuple[int, int]) ->
     points = round(abs(share - usual), 1)
     if not points:
         return None
-    tone = VERDICT_TEXTS[judge(name, share, usual, now[1])][1]
+    tone = VERDICT_TEXTS[judge(name, share, usual, now[1])][1] if name in BY_NAME else "quiet"
     return ChangeText(share > usual, format_decimal(points), "" if tone == "quiet" else tone)
 
 

@@ -72,7 +72,7 @@ class VariantFields:
         [Optional()],
         default=DEFAULT_HOURS,
         widget=NumberInput(step=1, min=1, max=MAX_TEST_HOURS),
-        description=_l("Then the other clients get the winner."),
+        description=_l("Then the other clients get the winning variant."),
     )
     winner_by = RadioField(
         _l("Winner"),

@@ -1,4 +1,4 @@
-"""Foresee problems of a mailing's test, for the form's summary."""
+"""Predict problems with a mailing's A/B test, for the form's summary."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -56,14 +56,15 @@ def _format_opening(decided_at: datetime, opens_at: datetime | None) -> str:
 def find_uncountable(form: MailingForm, message: Message | None) -> list[str] | None:
     """Return the names (A to D) of variants in plain text, whose clicks and opens cannot be counted.
 
-    An empty list means all variants, or a mailing without a test; None means that everything can be counted.
+    An empty list means that all variants, or the only message, are in plain text; None means that everything
+    can be counted.
     """
     values = form.values
     if message is None or not (values.track_clicks or values.track_opens != OpenTracking.OFF):
         return None
     formats = {"A": message.format}
-    formats |= {letter: one.format for letter, one in list_contents(form.owner, message, values.variants)}
-    found = [letter for letter, format in formats.items() if format is MessageFormat.TEXT]
+    formats |= {name: one.format for name, one in list_contents(form.owner, message, values.variants)}
+    found = [name for name, format in formats.items() if format is MessageFormat.TEXT]
     if not found:
         return None
     return [] if len(found) == len(formats) else found

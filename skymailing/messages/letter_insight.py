@@ -7,7 +7,7 @@ from itertools import islice
 from uuid import uuid4
 
 from skymailing.clock import utcnow
-from skymailing.delivery.composition.readability import CLIPPED
+from skymailing.delivery.composition.readability import CLIP_LIMIT
 from skymailing.delivery.rendering.content import check_length, find_placeholders, prepare
 from skymailing.delivery.rendering.letter import (
     Content,
@@ -71,7 +71,7 @@ def inspect_letter(
     empty = [
         path for path in find_empty(paths, recipient) if path in unguarded and is_known(path, all_attributes)
     ]
-    return Insight(rendered, size, len(rendered.html.encode()) > CLIPPED, empty, unknown)
+    return Insight(rendered, size, len(rendered.html.encode()) > CLIP_LIMIT, empty, unknown)
 
 
 def find_unguarded(content: Content) -> set[Path]:

@@ -10,7 +10,7 @@ from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.composition.composing import read_source
 from skymailing.delivery.composition.layouts import read_layout
 from skymailing.delivery.composition.readability import (
-    CLIPPED,
+    CLIP_LIMIT,
     Finding,
     check_document,
     check_html,
@@ -62,6 +62,6 @@ def explain_finding(finding: Finding) -> str:
         case "check_repeated_social":
             text = _("The layout already has social links.")
         case _:
-            size = CLIPPED // 1024
+            size = CLIP_LIMIT // 1024
             text = _("Gmail shows only the first %(size)s KB of a message. Make it shorter.", size=size)
     return str(text)

@@ -50,7 +50,7 @@ class Segment(Timestamps, Model):
     name: Mapped[str] = mapped_column(String(SEGMENT_NAME_MAX_LENGTH))
     # In the format of `delivery.audience.conditions`.
     conditions: Mapped[dict[str, Any]] = mapped_column(JsonObject)
-    # Incremented with every change, so that a form detects changes by another tab.
+    # Incremented with every change, so that a form detects changes made in another tab.
     version: Mapped[int] = mapped_column(default=1)
 
 

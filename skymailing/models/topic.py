@@ -73,7 +73,7 @@ class OptOutReason(StrEnum):
 
 
 class OptOut(Model):
-    """An opt-out from a topic or from everything, made through a link in a letter; can be undone for a day."""
+    """An opt-out, from a topic or from everything, through a link in a letter; can be undone for a day."""
 
     __tablename__ = "opt_outs"
 

@@ -44,7 +44,7 @@ def list_starts(owner: User, sequence: Sequence | None) -> dict[Any, list[Select
     }
     # A closed list shows only the selected choice, so each choice includes its kind.
     groups = (
-        (Trigger.FORM, _("A client confirms the form"), _l("Form: %(name)s"), SignupForm),
+        (Trigger.FORM, _("A client confirms their sign-up"), _l("Form: %(name)s"), SignupForm),
         (Trigger.TAG, _("A client gets the tag"), _l("Tag: %(name)s"), Tag),
         (Trigger.TOPIC, _("A client subscribes to the topic"), _l("Topic: %(name)s"), Topic),
         (Trigger.SEGMENT, _("A client enters the segment"), _l("Segment: %(name)s"), Segment),

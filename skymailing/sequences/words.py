@@ -13,7 +13,7 @@ def describe_start(sequence: Sequence) -> str:
         return str(_("not chosen yet, or deleted"))
     match sequence.trigger:
         case Trigger.FORM:
-            return str(_("A client confirms the form “%(name)s”", name=name_of(sequence.form)))
+            return str(_("A client confirms their sign-up through “%(name)s”", name=name_of(sequence.form)))
         case Trigger.TAG:
             return str(_("A client gets the tag “%(name)s”", name=name_of(sequence.tag)))
         case Trigger.TOPIC:

@@ -188,7 +188,7 @@ _register(
     {
         OpenTracking.OFF: (lazy_pgettext("opens", "do not record"), "quiet"),
         OpenTracking.DAY: (lazy_pgettext("opens", "record the day of the last open"), "quiet"),
-        OpenTracking.PERSON: (lazy_pgettext("opens", "count opens of people who agreed"), "quiet"),
+        OpenTracking.PERSON: (lazy_pgettext("opens", "count opens by people who have agreed"), "quiet"),
     },
 )
 _register(

@@ -66,7 +66,7 @@ def new_worker(app: Flask, user: User) -> Iterator[NewWorker]:
     workers: list[Worker] = []
 
     def create_worker(**values: Any) -> Worker:
-        workers.append(Worker.of_mailing(app, user, **values))
+        workers.append(Worker.for_new_mailing(app, user, **values))
         return workers[-1]
 
     yield create_worker

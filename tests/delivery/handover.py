@@ -53,6 +53,6 @@ def hand_over(
 def make_results(
     verdict: Verdict, count: int, code: int | None = 250, seconds: float | None = None
 ) -> list[Result]:
-    """Return `count` identical results; `seconds` is the time between the letter's body and the server's reply."""
+    """Return `count` equal results; `seconds` is the time between a letter's body and the server's reply."""
     letter = Letter(1, 1, "a@example.org", b"")
     return [Result(letter, verdict, code, content_seconds=seconds)] * count

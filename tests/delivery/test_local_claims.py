@@ -50,7 +50,7 @@ def test_zones_of_other_owners_are_not_listed(app: Flask, user: User) -> None:
 def test_claims_of_ordinary_runs_do_not_read_times(app: Flask, user: User, session: Session) -> None:
     """Only runs at local time need them."""
     ClientFactory.create(owner=user, timezone="America/New_York")
-    worker = Worker.of_mailing(app, user)
+    worker = Worker.for_new_mailing(app, user)
     with record_statements() as statements:
         worker.claim()
         with app.app_context():

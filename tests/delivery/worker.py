@@ -1,4 +1,4 @@
-"""Provide a worker that a test controls step by step, and the part of the sweep that recovers its lease."""
+"""Provide a worker that a test controls step by step, and the part of the sweep that reads its journal."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,8 +36,8 @@ class Worker:
         self.is_dead = False
 
     @classmethod
-    def of_mailing(cls, app: Flask, owner: User, **values: Any) -> "Worker":
-        """Return the worker of a mailing to all clients, whose run is planned."""
+    def for_new_mailing(cls, app: Flask, owner: User, **values: Any) -> "Worker":
+        """Start a mailing to all clients, plan its run, and return a worker for the run."""
         mailing = due_mailing(owner, **{"on_unknown": OnUnknown.HOLD} | values)
         with app.app_context():
             run_id = plan.start_due_run(mailing.id, utcnow())

@@ -226,7 +226,7 @@ def test_boxes_checked_while_a_response_is_pending_are_kept(
     expect(boxes).to_contain_text("No clients match")
     expect(chosen).to_have_text("6 selected")
 
-    # Two simultaneous steps are performed one after the other.
+    # Two actions in quick succession are performed one after the other.
     window.page.locator("#client_query").fill("slow")
     window.page.locator("#client_query").press("Tab")
     window.page.locator("#pick-none").click()

@@ -155,7 +155,7 @@ def test_unknown_letters_of_an_ended_mailing_leave_nothing_to_decide(
     mailing.ends_at = utcnow()
     session.commit()
     page = read(browser).get_text()
-    assert "2 emails are unclear: they may have arrived or not." in page
+    assert "2 emails are unclear: they may or may not have arrived." in page
     assert "Decide what to do" not in page
     assert list(find_decisions(browser)) == [f"unknown-mailing-{mailing.id}"]
 
@@ -182,7 +182,7 @@ def test_unknown_letters_of_sequences_and_programs_wait_for_a_decision(
         f"unknown-sequence-{sequence.id}": f"/sequences/{sequence.id}",
         "unknown-letters": "/letters/settle-unknowns",
     }
-    assert read(browser).get_text().count("1 email is unclear: it may have arrived or not.") == 2
+    assert read(browser).get_text().count("1 email is unclear: it may or may not have arrived.") == 2
 
 
 def test_unclear_returned_letters_wait_for_a_decision(

@@ -184,7 +184,7 @@ def test_unknown_letters_in_an_ended_mailing_can_only_be_left(
     assert "Dismiss" in get_main_text(page)
     assert "Do not send again" not in get_main_text(page)
     overview = get_main_text(browser.get(f"/mailings/{mailing.id}"))
-    assert "2 emails are unclear: they may have arrived or not" in overview
+    assert "2 emails are unclear: they may or may not have arrived" in overview
     assert "Decide what to do" not in overview
     assert expected in decide(browser, mailing, "resend")
     assert read_unknown_finished_at(session) == [None, None]

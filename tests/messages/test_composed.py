@@ -90,7 +90,7 @@ def test_an_edit_by_an_earlier_version_turns_the_message_into_html(
     browser: FlaskClient, session: Session
 ) -> None:
     message = create(browser, session)
-    # An earlier version ignores the source.
+    # An earlier release ignores the source.
     earlier = update(Message).values(body="<p>Edited</p>", version=Message.version + 1)
     session.execute(earlier.where(Message.id == message.id))
     session.commit()
@@ -182,7 +182,7 @@ def test_a_draft_keeps_an_unfinished_source(browser: FlaskClient, session: Sessi
     session.refresh(draft)
     assert draft.current_source == (SourceFormat.BLOCKS, FORM["source"])
     assert "Hello, {{ name }} &lt;3" in draft.body
-    # An earlier version saves the draft, so its body counts.
+    # An earlier release saves the draft, so its body counts.
     session.execute(update(MessageDraft).values(body="<p>a</p>", revision=MessageDraft.revision + 1))
     session.commit()
     session.refresh(draft)

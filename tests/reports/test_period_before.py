@@ -88,6 +88,31 @@ def test_a_share_says_by_how_much_it_has_changed(
 
 
 @pytest.mark.one_engine
+def test_changes_of_unclear_and_unsent_letters_are_shown(browser: FlaskClient, user: User) -> None:
+    for at, unknown, cancelled in ((START, 20, 30), (START - timedelta(days=7), 5, 5)):
+        counts = {"sent": 50, "unknown": unknown, "cancelled": cancelled}
+        run = create_run(
+            MailingFactory.create(owner=user), {}, scheduled_for=at, planned=sum(counts.values())
+        )
+        for state, count in counts.items():
+            for _ in range(count):
+                DeliveryFactory.create(run=run, state=DeliveryState(state), finished_at=at)
+    unclear, not_sent = (find_tile(browser, label) for label in ("Unclear", "Not sent"))
+    assert "20 28.6% was 5 · 9.1% ▲ 19.5 pp" in " ".join(unclear.get_text(" ").split())
+    assert "30 30% was 5 · 8.3% ▲ 21.7 pp" in " ".join(not_sent.get_text(" ").split())
+    changes = [tile.select_one(".change") for tile in (unclear, not_sent)]
+    assert [change["class"][1:] for change in changes if change] == [["is-bad"], []]
+
+
+@pytest.mark.one_engine
+def test_a_report_says_that_nothing_was_sent_before(browser: FlaskClient, user: User) -> None:
+    send(user, START, 6, 2)
+    text = read_totals(browser, "2026-11-16", "2026-11-22")
+    assert "Nothing was sent in the previous 7 days (9 Nov 2026 – 15 Nov 2026)." in text
+    assert "Compared with" not in text
+
+
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("now", "before", "expected", "tone"),
     [
@@ -166,7 +191,8 @@ def test_a_report_on_one_mailing_is_compared_with_the_same_mailing(browser: Flas
     (mailing, *_rest) = soup(browser.get("/reports/?since=2026-11-20&until=2026-11-20")).select("#mailings a")
     page = soup(browser.get(str(mailing["href"])))
     assert page.select_one("#totals") is not None
-    assert not page.select("#earlier")
+    (note,) = page.select("#earlier")
+    assert note.get_text() == "Nothing was sent on the day before (19 Nov 2026)."
 
 
 @pytest.mark.one_engine

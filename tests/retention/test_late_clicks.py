@@ -1,4 +1,4 @@
-"""Test that no click outlives its letter, if it is counted while the details of its run are removed."""
+"""Test that no click outlives its letter, even if it is counted while the run's details are being removed."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ NOW = utcnow()
 def test_clicks_that_are_stored_while_their_letters_are_removed_are_removed_too(
     app: Flask, session: Session, user: User
 ) -> None:
-    # An earlier sweep has begun to remove its details.
+    # An earlier sweep has begun to remove the details of this run.
     ended = {"state": RunState.FINISHED, "finished_at": NOW - timedelta(days=9), "body": ""}
     mailing = MailingFactory.create(owner=user)
     run = create_run(mailing, {DeliveryState.SENT: 5}, track_clicks=True, details_removed_at=NOW, **ended)

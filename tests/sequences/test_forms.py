@@ -14,7 +14,9 @@ from tests.support.sequence_factories import Sequences, days
 pytestmark = pytest.mark.one_engine
 
 
-def test_a_new_start_has_to_be_chosen_after_its_tag_was_deleted(browser: FlaskClient, sequences: Sequences) -> None:
+def test_a_new_start_has_to_be_chosen_after_its_tag_was_deleted(
+    browser: FlaskClient, sequences: Sequences
+) -> None:
     tag = sequences.tag("lead")
     sequence = sequences.create(days(0), trigger=Trigger.TAG, tag_id=tag.id)
     sequences.session.execute(delete(Tag))
@@ -24,7 +26,9 @@ def test_a_new_start_has_to_be_chosen_after_its_tag_was_deleted(browser: FlaskCl
     assert submit(browser, path, start="manual").status_code == 302
 
 
-def test_a_date_field_without_valid_dates_stays_selected(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+def test_a_date_field_without_valid_dates_stays_selected(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
     ClientFactory.create(owner=user, attributes={"born": "soon"})
     sequence = sequences.create(days(0), trigger=Trigger.DATE, date_key="born")
     path = f"/sequences/{sequence.id}/edit"

@@ -209,16 +209,16 @@ def test_domains_are_looked_up_once_and_accepted_after_a_failure(
     app: Flask, session: Session, form: SignupForm, dns_server: DnsServer
 ) -> None:
     Visitor(app).sign_up(form)
-    asked = dns_server.query_count
-    assert asked > 0
+    queries = dns_server.query_count
+    assert queries > 0
     Visitor(app).sign_up(form, email="boris@mail.example")
-    assert dns_server.query_count == asked
+    assert dns_server.query_count == queries
     dns_server.broken.add("broken.example")
     assert "Check your email" in get_main_text(Visitor(app).sign_up(form, email="a@broken.example"))
-    asked = dns_server.query_count
+    queries = dns_server.query_count
     response = Visitor(app).sign_up(form, email="a@mistyped.example")
     assert "Check your email" in get_main_text(response), "DNS is not queried for a while after a failure"
-    assert dns_server.query_count == asked
+    assert dns_server.query_count == queries
 
 
 def test_forms_work_without_redis(

@@ -29,7 +29,7 @@ from skymailing.sequences import people, queries, services
 from skymailing.sequences.steps import list_current
 from skymailing.sequences.values import SequenceError
 
-bp = Resource("sequences", "Emails that follow an event one after another.")
+bp = Resource("sequences", "Emails sent one after another following an event.")
 
 HEAD = tuple(SequenceHead().fields)
 COPIED = (

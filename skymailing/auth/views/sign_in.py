@@ -69,7 +69,8 @@ def verify(token: str) -> ResponseReturnValue:
     """Ask for the password, and confirm the address if it is right.
 
     The link alone confirms nothing: someone else may have registered this address, and would then know the
-    account's password. The session stores the token, so that signing in after opening the link also confirms.
+    account's password. The session stores the token, so that signing in after opening the link also confirms
+    the address.
     """
     form = ConfirmAddressForm()
     try:

@@ -69,7 +69,7 @@ def unconfirmed_account() -> str:
 
 
 def tagged_mailbox() -> str:
-    """Return the mailbox of the submitted email address; empty if the address is the mailbox's own.
+    """Return the mailbox of the submitted email address; empty if the address has no tag.
 
     A stranger can thus use up the limit for tagged addresses, but cannot keep the owner from registering.
     """
@@ -274,11 +274,11 @@ limit_codes = throttle(
 
 @contextmanager
 def constant_response_time() -> Iterator[None]:
-    """Wait at the end of the block until EVEN_ANSWER_TIME has passed, so that timing reveals nothing.
+    """Wait at the end of the block until MIN_RESPONSE_SECONDS has passed, so that timing reveals nothing.
 
     Commit inside the block, since a transaction must not stay open during the wait.
     """
     started = time.monotonic()
     yield
-    remaining = current_app.config["EVEN_ANSWER_TIME"] - (time.monotonic() - started)
+    remaining = current_app.config["MIN_RESPONSE_SECONDS"] - (time.monotonic() - started)
     time.sleep(max(remaining, 0))

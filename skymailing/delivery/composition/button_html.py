@@ -1,8 +1,8 @@
 """Write buttons as HTML: a coloured link with padding.
 
-Outlook for Windows ignores the padding and round corners of links. It gets the padding in the cell around the
-link, or for round corners a shape (VML) behind it. The link is the same in all mail programs, so that its
-clicks count.
+Outlook for Windows ignores the padding and rounded corners of links. It gets the padding in the cell around
+the link, or for rounded corners a shape (VML) behind it. The link is the same in all mail programs, so that
+clicks on it are counted.
 """
 
 from skymailing.delivery.composition.document import Block
@@ -14,7 +14,7 @@ PADDING, SIDE_PADDING = 13, 26  # pixels
 LINE = 1.25  # times the size of the text
 # The assumed width of a bold character, relative to its size. It is deliberately large, because a shape cuts
 # off text that is too long.
-LETTER = 0.68
+CHARACTER_WIDTH = 0.68
 SHAPE = (
     '<!--[if mso]><v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" stroked="f" fillcolor="{color}" '
     'arcsize="{arc}%" style="width:{width}px;height:{height}px;v-text-anchor:middle">'
@@ -52,7 +52,7 @@ def write_button(text: str, url: str, block: Block, place: Place, *, radius: int
 
 def write_shape(text: str, color: str, radius: int, size: int, available: int, *, is_full: bool) -> str:
     """Return the start of a shape; empty if none is needed, or if the width of the text is not known."""
-    width = round(len(text.strip()) * size * LETTER) + 2 * SIDE_PADDING
+    width = round(len(text.strip()) * size * CHARACTER_WIDTH) + 2 * SIDE_PADDING
     if not radius or width > available or "{{" in text or "{%" in text:
         return ""
     height = 2 * PADDING + round(size * LINE)

@@ -1,7 +1,7 @@
 """Find what may make a letter hard to read.
 
-It finds faint or small text, pictures without descriptions, and links without an address. Only explicit
-values are checked; unknown colours, such as named ones, are ignored.
+The findings are faint or small text, pictures without descriptions, and links without an address. Only
+explicit values are checked; unknown colours, such as named ones, are ignored.
 """
 
 import re
@@ -17,7 +17,7 @@ from skymailing.web.colors import measure_contrast
 
 SMALLEST = 13  # pixels
 MAX_FINDINGS = 20
-CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
+CLIP_LIMIT = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
 COLOR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 DECLARATION = re.compile(
     r"(?:^|;)\s{0,99}(color|background|background-color|font|font-size|display)\s{0,9}:([^;]*)"
@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How text is shown at a place; unknown colours are None."""
+    """How text looks at one point in a letter; unknown colours are None."""
 
     color: str | None = "#000000"
     background: str | None = "#ffffff"
@@ -101,7 +101,7 @@ def find_repeated(document: Document, layout: Document) -> list[Finding]:
 
 
 def check_html(html: str, look: Look | None = None, *, with_alt: bool = True) -> list[Finding]:
-    """Return the findings in HTML; each kind is reported once for each pair of colours or size."""
+    """Return the findings in HTML; each kind is reported once for each contrast or text size."""
     found = {
         (finding.code, *finding.values.values()): finding
         for finding in _walk(MaskedSource(html).text, look or Look(), with_alt=with_alt)
@@ -117,7 +117,7 @@ def _walk(source: str, start: Look, *, with_alt: bool) -> Iterator[Finding]:
         end = piece.end()
         name = (piece["name"] or "").lower()
         if not name:
-            if piece["raw"]:  # the end of a raw element is found without its bracket
+            if piece["raw"]:  # the match does not include the bracket of the end tag
                 end += source[end : end + 1] == ">"
             continue
         if piece["end"]:

@@ -44,7 +44,8 @@ def connect(
     """Connect to one of the host's addresses that is public or in one of the `allowed` networks.
 
     `timeout` (seconds) limits each attempt. `seconds_left` limits the lookup and all attempts together, and
-    may raise TimeoutError. Raises NotPublic if no address may be used, or OSError if the lookup or every attempt fails.
+    may raise TimeoutError. Raises NotPublic if no address may be used, or OSError if the lookup or every
+    attempt fails.
     """
     found = look_up(host, port, seconds_left())
     usable = [entry for entry in found if _is_usable(entry[4][0], allowed)]

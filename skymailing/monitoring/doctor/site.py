@@ -72,12 +72,12 @@ def check_site(visit: Visit) -> Check:
     """Check that PUBLIC_URL, which is in the links of letters, leads to this service."""
     if visit.error:
         advice = (
-            "Check PUBLIC_URL, its DNS record, the firewall and nginx. If only this host cannot reach its "
-            "own name, add the name to /etc/hosts with 127.0.0.1."
+            "Check PUBLIC_URL, its DNS record, the firewall and nginx. If the name cannot be "
+            "reached only from this host, add it to /etc/hosts with 127.0.0.1."
         )
         return Check("site", False, f"{visit.url}: {visit.error}", advice)
     if visit.status != 200 or visit.body.strip() != b"ok":
-        finding = f"{visit.url} returned {visit.status}, but not the response of this service"
+        finding = f"{visit.url} returned status {visit.status}, and the response is not from this service"
         return Check("site", False, finding, "Set PUBLIC_URL to the URL at which people reach the service.")
     return Check("site", True, f"{visit.url} responds")
 

@@ -6,7 +6,7 @@ from skymailing.returns.providers.events import BadPost, Event, Post, make_event
 from skymailing.returns.reports import Kind
 
 # Types of bounces: the kind, and the status if the server's reply has none. Other types are warnings,
-# automatic replies and the account's own decisions.
+# automatic replies, and addresses that were blocked in Postmark by hand.
 TYPES = {
     "HardBounce": (Kind.BOUNCE, "5.1.1"),
     "BadEmailAddress": (Kind.BOUNCE, "5.1.3"),
@@ -44,7 +44,7 @@ def read(post: Post) -> list[Event]:
 def _read_type(values: Any, record: str) -> str:
     if record in ("Bounce", "SpamComplaint"):
         return pick_text(values, "Type") or record
-    # Postmark stopped sending to an address; the account's own decision is ignored here.
+    # Postmark stopped sending to an address; addresses that were blocked by hand are ignored here.
     is_stopped = record == "SubscriptionChange" and pick(values, "SuppressSending") is True
     is_by_account = pick_text(values, "Origin") == "Admin"
     return pick_text(values, "SuppressionReason") if is_stopped and not is_by_account else ""

@@ -1,4 +1,4 @@
-// Edit a text in its place in the letter: the text field of writing mode, opened on the selected block.
+// Edit a text block in place: the text field of writing mode, opened on the selected block.
 import { setEditing } from "./block-canvas.js";
 import { locate, onChange, setField } from "./block-design.js";
 import { texts } from "./block-texts.js";
@@ -53,7 +53,7 @@ function placeCursor(event) {
   else quill.setSelection(quill.getLength() - 1, "user");
 }
 
-// Open the text of a block; `event` is the click, whose place becomes the cursor's.
+// Open the text of a block; the cursor is placed where `event`, the click, occurred.
 export function openText(id, event) {
   if (opened === id) return quill.focus();
   closeText();
@@ -96,7 +96,7 @@ export function startText({ onFiles }) {
     if (!opened || what !== "all") return;
     const place = locate(opened);
     if (!place) return closeText();
-    // After an undo, change only what differs, so that the cursor stays near it.
+    // After an undo, change only what differs, so that the cursor keeps its place.
     const change = quill.getContents().diff(new Delta((place.block.delta || { ops: [{ insert: "\n" }] }).ops));
     if (change.ops.length) quill.updateContents(change, "silent");
   });

@@ -1,8 +1,8 @@
-// Source modes: colored text behind an ordinary textarea.
+// Source modes: syntax highlighting behind an ordinary textarea.
 import { body, mode } from "./form.js";
 
 const Prism = window.Prism;
-const LARGEST = 80_000; // characters; coloring more than this slows typing down
+const LARGEST = 80_000; // characters; highlighting more than this slows down typing
 const LIQUID = { pattern: /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/, greedy: true };
 const pre = document.createElement("pre");
 const code = document.createElement("code");
