@@ -13,13 +13,17 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
-from skymailing.models import UsageHour, UsageKind, User
+from skymailing.models import Delivery, Role, UsageHour, UsageKind, User
 from skymailing.processes import forked
 from skymailing.quotas.counting import HOUR, hour_of
+from skymailing.reports.aggregates import DELIVERED
+from tests.conftest import SignIn
 from tests.delivery.conftest import Start, Work
-from tests.delivery.ledger import check_accepted
+from tests.delivery.ledger import check_accepted, get_accepted
 from tests.delivery.worker import NewWorker
-from tests.support.factories import create_clients, due_mailing
+from tests.mailings.pages import soup
+from tests.returns.scenes import Desk
+from tests.support.factories import UserFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
 
@@ -53,6 +57,27 @@ def test_letters_are_counted_in_the_hour_in_which_a_server_accepts_them(
 
     assert count_by_hour(session, user) == {hour: 3, hour + HOUR: 1}
     assert len(smtp.letters) == 4
+
+
+def test_a_letter_that_is_returned_later_stays_counted(
+    app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer, sign_in: SignIn
+) -> None:
+    create_clients(user, 3)
+    with time_machine.travel(utcnow() - timedelta(days=2)):
+        start(due_mailing(user))
+    desk = Desk(app, session, user)
+    for delivery in session.scalars(select(Delivery)).all():
+        desk.ingest(desk.bounce(delivery))
+
+    negative = session.scalars(select(DELIVERED).where(DELIVERED < 0)).all()
+    assert negative == [-3], "reports subtract the returns on the day they arrive"
+    assert get_accepted(session, user.id) == 3
+    panel = sign_in(UserFactory.create(role=Role.MANAGER))
+    shown = soup(panel.get(f"/manager/users/{user.id}/")).select(".panel-numbers .count")
+    assert [number.get_text() for number in shown[:3]] == ["0", "3", "3 100% of attempts"]
+    days = soup(panel.get("/manager/")).select(".days tbody tr")
+    counts = sorted(int(day.select(".number")[0].get_text()) for day in days)
+    assert counts == [0, 0, 0, 0, 0, 0, 3]
 
 
 def test_the_rows_of_two_processes_add_up(
