@@ -4,6 +4,7 @@ A migration only expands the schema; a later one removes what is no longer used.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from skymailing import create_app
 from skymailing.clock import utcnow
 from skymailing.db.migrations import DIRECTORY, downgrade, upgrade
 from skymailing.extensions import db
-from skymailing.models import Client
+from skymailing.models import Client, DeliveryState, UsageHour, UsageKind
+from skymailing.quotas.counting import hour_of
 from skymailing.settings.database import write_json
 from tests.auth.account_data import create_account_data
 from tests.support import factories
@@ -168,6 +170,38 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
     assert found == [{"город": 'Омск "1" \n'}]
     assert "город" in stored[0]
     assert not is_sqlite or stored[1] == unpaired
+
+
+def test_letters_accepted_before_the_upgrade_are_counted_by_owner_and_hour(empty_app: Flask) -> None:
+    hour = hour_of(utcnow()) - timedelta(hours=5)
+    with empty_app.app_context():
+        upgrade()
+        engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT", json_serializer=write_json)
+        with Session(engine, expire_on_commit=False) as session:
+            factories.bind(session, empty_app)
+            mailings = [factories.MailingFactory.create(), factories.MailingFactory.create()]
+            for mailing in mailings:
+                run = factories.create_run(mailing, {}, started_at=hour - timedelta(days=32))
+                with factories.count_changes(run) as changes:
+                    changes.move(DeliveryState.SENT, 1000, hour - timedelta(days=32))
+                    changes.move(DeliveryState.SENT, 3, hour)
+                    changes.move(DeliveryState.SENT, 4, hour + timedelta(minutes=59, seconds=59))
+                    changes.move(DeliveryState.SENT, 5, hour + timedelta(hours=1))
+                    changes.add("returned", 20, hour + timedelta(hours=1))
+                    changes.move(DeliveryState.FAILED, 30, hour + timedelta(hours=2))
+            for _attempt in range(2):
+                downgrade("0076")
+                assert session.scalars(select(UsageHour)).all() == []
+                upgrade()
+                rows = session.execute(
+                    select(UsageHour.owner_id, UsageHour.kind, UsageHour.begins_at, UsageHour.count)
+                )
+                assert set(rows.tuples()) == {
+                    (mailing.owner_id, UsageKind.ACCEPTED, begins_at, count)
+                    for mailing in mailings
+                    for begins_at, count in ((hour, 7), (hour + timedelta(hours=1), 5))
+                }
+        engine.dispose()
 
 
 def test_a_downgrade_keeps_the_data_of_the_older_version(app: Flask, empty_app: Flask) -> None:

@@ -27,7 +27,7 @@ from skymailing.models import (
     User,
 )
 from skymailing.quotas import counting as usage
-from skymailing.quotas.counting import RATED_RETENTION, hour_of
+from skymailing.quotas.counting import SHOWN_RETENTION, hour_of
 
 ROUTE = "default"
 SECONDS_PER_LETTER = 0.4
@@ -118,13 +118,14 @@ class History:
         return latest
 
     def count_usage(self, connection: Connection, now: datetime) -> None:
-        """Count the letters and the addresses that do not exist by hour, as long as such counts are kept."""
+        """Count the letters, what servers accepted and addresses that do not exist, while counts are kept."""
         counts: Counter[tuple[UsageKind, datetime]] = Counter()
         for attempt in self.attempts:
             is_missing = attempt.outcome is Outcome.FAILED and attempt.answer.startswith("5.1.1")
-            if attempt.at > now - RATED_RETENTION and (attempt.number == 1 or is_missing):
+            if attempt.at > now - SHOWN_RETENTION:
                 counts[UsageKind.LETTERS, hour_of(attempt.at)] += attempt.number == 1
                 counts[UsageKind.BOUNCES, hour_of(attempt.at)] += is_missing
+                counts[UsageKind.ACCEPTED, hour_of(attempt.at)] += attempt.outcome is Outcome.SENT
         for (kind, hour), count in counts.items():
             if count:
                 usage.add(connection, self.owner.id, kind, count, hour)

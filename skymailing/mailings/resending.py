@@ -78,7 +78,7 @@ def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime)
     run = find_last_run(mailing)
     if run is None:
         return 0
-    key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+    key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
     count = late_results.mark_accepted(db.session.connection(), key, email_keys, now)
     _clear_restore_notice(mailing)
     return count

@@ -147,7 +147,8 @@ class ReputationFilter(Filter):
         self.order.choices = [
             ("", _("Spam complaints")),
             (UsageKind.BOUNCES.value, _("Addresses that do not exist")),
-            (UsageKind.LETTERS.value, _("Emails sent")),
+            (UsageKind.LETTERS.value, _("Send attempts")),
+            (UsageKind.ACCEPTED.value, pgettext("emails", "Accepted")),
         ]
         self.set_flag_choices("paused", pgettext("mailing", "paused"), _("not paused"))
 

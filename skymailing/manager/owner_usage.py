@@ -7,13 +7,12 @@ from datetime import date, datetime, timedelta
 from heapq import nlargest
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import case, func, select
 
 from skymailing.extensions import db
-from skymailing.models import RATED_KINDS, RunInterval, UsageHour, UsageKind, User
+from skymailing.models import SHOWN_KINDS, UsageHour, UsageKind, User
 from skymailing.quotas.counting import get_window_start, hour_of
 from skymailing.quotas.letters import HOURS_PER_DAY
-from skymailing.reports.aggregates import DELIVERED, Scope, Selection, number_day
 from skymailing.reports.periods import Period
 
 RATED_DAYS = 30
@@ -23,13 +22,18 @@ LARGEST_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class OwnerUsage:
-    """What a user has used: letters and problems in 30 days, and what limits apply to."""
+    """What a user has used: letters and problems in 30 days, and what limits apply to.
+
+    Of the `letters`, mail servers have accepted some, including those that were returned later.
+    """
 
     owner_id: int
     letters: int = 0
+    accepted: int = 0
     bounces: int = 0
     complaints: int = 0
     letters_today: int = 0  # in the last 24 hours
+    accepted_today: int = 0
     letters_this_hour: int = 0
     tests_this_hour: int = 0
     imports_today: int = 0
@@ -67,36 +71,16 @@ def _summarize(owner_id: int, kinds: dict[str, tuple[int, int, int]]) -> OwnerUs
     return OwnerUsage(
         owner_id,
         letters=count(UsageKind.LETTERS),
+        accepted=count(UsageKind.ACCEPTED),
         bounces=count(UsageKind.BOUNCES),
         complaints=count(UsageKind.COMPLAINTS),
         letters_today=count(UsageKind.LETTERS, 1),
+        accepted_today=count(UsageKind.ACCEPTED, 1),
         letters_this_hour=count(UsageKind.LETTERS, 2),
         tests_this_hour=count(UsageKind.TEST_LETTERS, 2),
         imports_today=count(UsageKind.IMPORTS, 1),
         questions=count(UsageKind.SENDER_LETTERS) + count(UsageKind.REVIEWER_LETTERS),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The letters of a user that servers accepted and that did not come back."""
-
-    last_day: int = 0  # in the last 24 hours
-    last_month: int = 0  # in 30 days
-
-
-def count_delivered(now: datetime, owner_ids: Collection[int]) -> dict[int, Delivered]:
-    """Return the delivered letters of these users by ID."""
-    in_last_day = RunInterval.begins_at >= now - timedelta(hours=HOURS_PER_DAY)
-    statement = (
-        select(RunInterval.owner_id, func.sum(case((in_last_day, DELIVERED), else_=0)), func.sum(DELIVERED))
-        .where(RunInterval.owner_id.in_(owner_ids))
-        .where(RunInterval.begins_at >= now - timedelta(days=RATED_DAYS))
-        .group_by(RunInterval.owner_id)
-    )
-    rows = db.session.execute(statement)
-    counted = {owner_id: Delivered(int(day), int(month)) for owner_id, day, month in rows}
-    return {owner_id: counted.get(owner_id, Delivered()) for owner_id in owner_ids}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +92,9 @@ class LargestSender:
 
 
 def find_largest(usages: dict[int, OwnerUsage]) -> list[LargestSender]:
-    """Return the users who sent the most letters."""
-    senders = [usage for usage in usages.values() if usage.letters]
-    most = nlargest(LARGEST_SHOWN, senders, key=lambda usage: (usage.letters, usage.owner_id))
+    """Return the users of whom servers accepted the most letters."""
+    senders = [usage for usage in usages.values() if usage.accepted]
+    most = nlargest(LARGEST_SHOWN, senders, key=lambda usage: (usage.accepted, usage.owner_id))
     users = select(User).where(User.id.in_([usage.owner_id for usage in most]))
     found = {user.id: user for user in db.session.scalars(users)}
     return [LargestSender(found[usage.owner_id], usage) for usage in most if usage.owner_id in found]
@@ -118,13 +102,13 @@ def find_largest(usages: dict[int, OwnerUsage]) -> list[LargestSender]:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The letters of all users on one day, and those that bounced or were reported as spam."""
+    """The letters of all users on one day, and those that were accepted, bounced or were reported as spam."""
 
     day: date
-    letters: int  # attempts to send one
+    letters: int
+    accepted: int
     bounces: int
     complaints: int
-    delivered: int
 
 
 def count_days(now: datetime, zone: ZoneInfo) -> list[Day]:
@@ -133,28 +117,19 @@ def count_days(now: datetime, zone: ZoneInfo) -> list[Day]:
     period = Period(today - timedelta(days=SHOWN_DAYS - 1), today, zone)
     statement = (
         select(UsageHour.begins_at, UsageHour.kind, func.sum(UsageHour.count))
-        .where(UsageHour.kind.in_(RATED_KINDS), UsageHour.begins_at >= period.begins_at)
+        .where(UsageHour.kind.in_(SHOWN_KINDS), UsageHour.begins_at >= period.begins_at)
         .group_by(UsageHour.begins_at, UsageHour.kind)
     )
     counts: Counter[tuple[date, str]] = Counter()
     for begins_at, kind, count in db.session.execute(statement):
         counts[begins_at.astimezone(zone).date(), kind] += int(count)
-    delivered = _count_delivered_by_day(period)
     return [
         Day(
             day,
             letters=counts[day, UsageKind.LETTERS],
+            accepted=counts[day, UsageKind.ACCEPTED],
             bounces=counts[day, UsageKind.BOUNCES],
             complaints=counts[day, UsageKind.COMPLAINTS],
-            delivered=delivered[day],
         )
         for day in reversed(period.days)
     ]
-
-
-def _count_delivered_by_day(period: Period) -> Counter[date]:
-    selection = Selection(Scope(), [(period.begins_at, period.ends_at)])
-    number = number_day(period, RunInterval.begins_at)
-    statement = select(number, func.sum(DELIVERED)).where(selection.condition(RunInterval))
-    rows = db.session.execute(statement.group_by(text("1")))
-    return Counter({period.days[day]: int(count) for day, count in rows})

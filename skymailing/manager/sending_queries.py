@@ -10,7 +10,7 @@ from skymailing.db.pagination import Page, paginate
 from skymailing.delivery.reputation import MIN_LETTERS
 from skymailing.manager.queries import contains, matches_user
 from skymailing.models import (
-    RATED_KINDS,
+    SHOWN_KINDS,
     Reputation,
     ReturnedLetter,
     ReturnedState,
@@ -21,6 +21,7 @@ from skymailing.models import (
 )
 from skymailing.quotas.counting import hour_of
 
+PROBLEMS = (UsageKind.BOUNCES, UsageKind.COMPLAINTS)
 RATED_DAYS = 30
 MILLION = 1_000_000
 TEXT_SHOWN = 4000  # bytes of a returned letter
@@ -29,16 +30,16 @@ TEXT_SHOWN = 4000  # bytes of a returned letter
 def list_owners(
     text: str, order: UsageKind, is_paused: bool | None, now: datetime, cursor: str | None
 ) -> Page:
-    """Return a page of rows (User, letters, bounces, complaints, paused_at) of the last 30 days.
+    """Return a page of rows (User, letters, bounces, complaints, accepted, paused_at) of the last 30 days.
 
-    Rows are sorted by letters, or by the share of bounces or complaints, the worst first. Owners with too few
-    letters for a share come last.
+    Rows are sorted by letters or accepted ones, the most first, or by the share of bounces or complaints, the
+    worst first. Owners with too few letters for a share come last.
     """
-    sums = [_sum(kind).label(kind.value) for kind in RATED_KINDS]
+    sums = [_sum(kind).label(kind.value) for kind in SHOWN_KINDS]
     counted = UsageHour.begins_at >= hour_of(now - timedelta(days=RATED_DAYS))
     totals = (
         select(UsageHour.owner_id, *sums)
-        .where(UsageHour.kind.in_(RATED_KINDS), counted)
+        .where(UsageHour.kind.in_(SHOWN_KINDS), counted)
         .group_by(UsageHour.owner_id)
         .having(_sum(UsageKind.LETTERS) > 0)
         .subquery()
@@ -48,7 +49,7 @@ def list_owners(
         (totals.c.letters >= MIN_LETTERS, totals.c[order.value] * MILLION // totals.c.letters), else_=0
     )
     statement = (
-        select(User, *(totals.c[kind.value] for kind in RATED_KINDS), Reputation.paused_at)
+        select(User, *(totals.c[kind.value] for kind in SHOWN_KINDS), Reputation.paused_at)
         .join(totals, totals.c.owner_id == User.id)
         .outerjoin(Reputation, Reputation.owner_id == User.id)
     )
@@ -56,7 +57,7 @@ def list_owners(
         statement = statement.where(matches_user(text))
     if is_paused is not None:
         statement = statement.where(Reputation.paused_at.is_not(None) == is_paused)
-    ranked = totals.c.letters if order is UsageKind.LETTERS else share
+    ranked = share if order in PROBLEMS else totals.c[order.value]
     return paginate(statement, [(ranked, True), (User.id, True)], cursor)
 
 

@@ -132,7 +132,7 @@ from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
 from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking, RunLink
-from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
+from skymailing.models.usage import RATED_KINDS, SHOWN_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 from skymailing.models.variant import MAX_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
 from skymailing.models.webhook import (

@@ -24,10 +24,14 @@ class UsageKind(StrEnum):
     # Problems with letters of mailings, counted in the hour in which the letter was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"
+    # Letters that mail servers accepted, counted at that time, also if they are returned later.
+    ACCEPTED = "accepted"
 
 
-# An owner's reputation is computed from these counts, which are kept longer than those for limits.
+# An owner's reputation is computed from these counts.
 RATED_KINDS = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
+# The panel shows these counts for 30 days, so they are kept longer than those for limits.
+SHOWN_KINDS = (*RATED_KINDS, UsageKind.ACCEPTED)
 
 
 class Limited(StrEnum):
@@ -55,7 +59,10 @@ class Limited(StrEnum):
 
 
 class UsageHour(Model):
-    """A user's usage of one kind in one hour."""
+    """A user's usage of one kind in one hour.
+
+    Each process counts accepted letters in a row of its own, which begins up to 0.4 s after the hour.
+    """
 
     __tablename__ = "usage_hours"
 

@@ -1,4 +1,4 @@
-"""Count each user's usage, in one row per hour.
+"""Count each user's usage, in one row per kind and hour; accepted letters in one row per process as well.
 
 Each function works in the caller's transaction. A count locks its row until the commit, so add to it as
 late as possible.
@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
-from skymailing.models import RATED_KINDS, UsageHour, UsageKind
+from skymailing.models import SHOWN_KINDS, UsageHour, UsageKind
 
 HOUR = timedelta(hours=1)
 RETENTION = timedelta(days=2)  # longer than every window
-RATED_RETENTION = timedelta(days=31)  # longer than the time for which letters are rated
+SHOWN_RETENTION = timedelta(days=31)  # longer than the time for which letters are rated and shown
 
 
 def hour_of(time: datetime) -> datetime:
@@ -31,7 +31,12 @@ def get_window_start(hours: int, now: datetime) -> datetime:
 
 def add(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
     """Add to the owner's count for this hour."""
-    row = {"owner_id": owner_id, "kind": kind, "begins_at": hour_of(now), "count": count}
+    add_at(connection, owner_id, kind, count, hour_of(now))
+
+
+def add_at(connection: Connection, owner_id: int, kind: UsageKind, count: int, begins_at: datetime) -> None:
+    """Add to the owner's count in the row that begins at this time."""
+    row = {"owner_id": owner_id, "kind": kind, "begins_at": begins_at, "count": count}
     UPSERT_COUNT.execute(connection, [row])
 
 
@@ -82,11 +87,11 @@ def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dic
 
 
 def delete_old(now: datetime) -> None:
-    """Delete counts that neither limits nor reputations consider any more."""
+    """Delete counts that limits, reputations and the panel do not need any more."""
     hour = hour_of(now)
-    is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - RETENTION)
+    is_old = UsageHour.kind.not_in(SHOWN_KINDS) & (UsageHour.begins_at < hour - RETENTION)
     with Session(db.engine) as session, session.begin():
-        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_RETENTION)))
+        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - SHOWN_RETENTION)))
 
 
 def _belongs_to(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:

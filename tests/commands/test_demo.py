@@ -32,6 +32,7 @@ from skymailing.models import (
     MailingState,
     Message,
     Origin,
+    Outcome,
     Role,
     Run,
     RunState,
@@ -162,10 +163,13 @@ def test_hourly_counts_agree_with_the_attempts(app: Flask, session: Session) -> 
     owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
     now = utcnow()
     recent = select(func.count()).select_from(Attempt).where(Attempt.number == 1)
-    letters = session.scalar(recent.where(Attempt.at >= hour_of(now - timedelta(days=30)))) or 0
+    is_shown = Attempt.at >= hour_of(now - timedelta(days=30))
+    letters = session.scalar(recent.where(is_shown)) or 0
+    sent = session.scalar(select(func.count()).where(Attempt.outcome == Outcome.SENT, is_shown)) or 0
     with app.app_context():
         usage = measure_owners(now, [owner.id])[owner.id]
     assert usage.letters == letters > usage.letters_today > 0
+    assert usage.accepted == sent > usage.accepted_today > 0
     assert 0 < usage.bounces < usage.letters // 20
 
 

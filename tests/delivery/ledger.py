@@ -7,15 +7,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.models import (
+    CAUGHT_KINDS,
     COUNTED_STATES,
     OPEN_DELIVERY_STATES,
     Attempt,
     Delivery,
     DeliveryState,
+    Mailing,
     Outcome,
     Run,
     RunInterval,
     RunState,
+    UsageHour,
+    UsageKind,
 )
 from tests.support.servers import Letter
 
@@ -38,6 +42,20 @@ def get_stored_counts(session: Session, run: Run) -> dict[str, int]:
     sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED_STATES]
     row = session.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
     return {state.value: int(count) for state, count in zip(COUNTED_STATES, row, strict=True)}
+
+
+def get_accepted(session: Session, owner_id: int) -> int:
+    """Return how many of the owner's letters were counted when a mail server accepted them."""
+    own = (UsageHour.owner_id == owner_id) & (UsageHour.kind == UsageKind.ACCEPTED)
+    return session.scalar(select(func.sum(UsageHour.count)).where(own)) or 0
+
+
+def check_accepted(session: Session, owner_id: int) -> None:
+    """Assert that every letter of the owner's mailings that a server accepted was counted once."""
+    own = (Mailing.owner_id == owner_id) & Mailing.kind.not_in(CAUGHT_KINDS)
+    sent = select(func.count()).select_from(Delivery).join(Run, Run.id == Delivery.run_id).join(Run.mailing)
+    sent = sent.where(own, Delivery.state == DeliveryState.SENT)
+    assert get_accepted(session, owner_id) == session.scalar(sent)
 
 
 def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
@@ -65,3 +83,4 @@ def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
             assert attempts[-1].outcome in (Outcome.SENT, Outcome.UNKNOWN)
             assert arrived[delivery.email] >= 1
     assert len(message_ids) == len(arrived)
+    check_accepted(session, run.mailing.owner_id)

@@ -26,7 +26,7 @@ from skymailing.models import (
     StateReason,
     User,
 )
-from tests.delivery.ledger import get_stored_counts
+from tests.delivery.ledger import get_accepted, get_stored_counts
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.support.servers import SmtpServer
@@ -59,6 +59,7 @@ def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
         args=["mailings", "confirm", str(mailing.id), "-"], input=confirmed.email
     )
     assert "recorded as sent: 0" in repeated.output
+    assert get_accepted(session, mailing.owner_id) == 1
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave", "confirm"])

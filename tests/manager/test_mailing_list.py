@@ -45,6 +45,18 @@ def test_mailings_are_listed_by_their_start_with_the_last_result(panel: FlaskCli
     assert soup(panel.get(f"{PATH}{mailing.id}/")).select(f'a[href="/manager/runs/{run.id}/"]')
 
 
+def test_the_shares_are_those_of_the_last_send_that_has_ended(panel: FlaskClient) -> None:
+    now = utcnow()
+    mailing = MailingFactory.create()
+    ended = {DeliveryState.SENT: 3, DeliveryState.FAILED: 1}
+    create_run(mailing, ended, scheduled_for=now - timedelta(days=7), state=RunState.FINISHED)
+    sending = {DeliveryState.SENT: 1, DeliveryState.PENDING: 4}
+    create_run(mailing, sending, scheduled_for=now, state=RunState.SENDING)
+    page = soup(panel.get(PATH))
+    assert [cell.get_text(strip=True) for cell in page.select("tbody .number")] == ["75%", "–"]
+    assert [cell.get_text(strip=True) for cell in page.select("tbody .row-result")] == ["1 of 5 delivered"]
+
+
 def test_more_results_need_no_more_queries(panel: FlaskClient, session: Session) -> None:
     numbers = []
     for _round in range(2):

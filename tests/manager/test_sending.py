@@ -12,6 +12,7 @@ from skymailing.extensions import db
 from skymailing.models import Reputation, Role, Sender, UsageKind, User
 from skymailing.quotas import counting
 from tests.conftest import SignIn
+from tests.mailings.pages import soup
 from tests.returns.letters import make_status
 from tests.returns.scenes import Desk
 from tests.support.factories import UserFactory
@@ -32,16 +33,16 @@ def list_users(panel: FlaskClient, query: str = "") -> list[str]:
 
 def test_the_worst_senders_come_first(app: Flask, session: Session, panel: FlaskClient) -> None:
     numbers = {
-        "good": (5000, 10, 1),
-        "bouncing": (1000, 60, 0),
-        "hated": (1000, 0, 5),
-        "tiny": (10, 9, 9),
-        "silent": (0, 0, 0),
+        "good": (5000, 10, 1, 900),
+        "bouncing": (1000, 60, 0, 940),
+        "hated": (1000, 0, 5, 0),
+        "tiny": (10, 9, 9, 1),
+        "silent": (0, 0, 0, 0),
     }
     users = {name: UserFactory.create(email=f"{name}@shop.example") for name in numbers}
     session.add(Reputation(owner_id=users["hated"].id, paused_at=utcnow()))
     session.commit()
-    kinds = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
+    kinds = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS, UsageKind.ACCEPTED)
     with app.app_context(), db.engine.begin() as connection:
         for name, counts in numbers.items():
             for kind, count in zip(kinds, counts, strict=True):
@@ -50,10 +51,17 @@ def test_the_worst_senders_come_first(app: Flask, session: Session, panel: Flask
     assert list_users(panel) == ["hated", "good", "tiny", "bouncing"]
     assert list_users(panel, "order=bounces") == ["bouncing", "good", "tiny", "hated"]
     assert list_users(panel, "order=letters") == ["good", "hated", "bouncing", "tiny"]
+    assert list_users(panel, "order=accepted") == ["bouncing", "good", "tiny", "hated"]
     assert list_users(panel, "paused=yes") == ["hated"]
     assert list_users(panel, "q=bounc") == ["bouncing"]
     assert list_users(panel, "order=nonsense&cursor=nonsense") == list_users(panel)
     assert "0.5%" in panel.get("/manager/reputation/?q=hated").text
+    page = soup(panel.get("/manager/reputation/?q=bouncing&order=accepted"))
+    titles = [header.get_text() for header in page.select("th")]
+    chosen = [option.get_text() for option in page.select("[name=order] option[selected]")]
+    assert chosen == ["Accepted"]
+    assert set(chosen) < set(titles), "the list is sorted by one of its columns"
+    assert [cell.get_text() for cell in page.select("td.number")] == ["1,000", "940", "60 6%", "0 0%"]
 
 
 def test_returned_letters_of_no_user_are_shown_as_text(

@@ -103,7 +103,7 @@ def test_returned_mail(app: Flask, session: Session, panel: FlaskClient) -> None
     use(app, owner, days_ago=1, letters=1000, bounces=20, complaints=1)
     returned = text_of(section(panel.get(OVERVIEW).text, "Returned emails"))
     assert "Not recognized 2 Users have to decide 1" in returned
-    assert "last 7 days 20 2% Spam complaints, last 7 days 1 0.1%" in returned
+    assert "last 7 days 20 2% of attempts Spam complaints, last 7 days 1 0.1% of attempts" in returned
 
 
 @pytest.mark.one_engine

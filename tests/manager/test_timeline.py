@@ -122,7 +122,7 @@ def test_it_lists_events_newest_first(panel: FlaskClient, busy: User) -> None:
         "mailings paused because of bounces or spam complaints",
         "Import of list.csv finished added: 5, updated: 2, rejected: 1",
         "disabled Sale spam",
-        "Sale finished sent: 8 of 10, not delivered: 2, returned: 3, spam complaints: 1",
+        "Sale finished 5 delivered, 5 not delivered · returned: 3 · spam complaints: 1",
         "Mailing created: Sale",
         "Address confirmed",
         "Registered",

@@ -22,6 +22,7 @@ from skymailing.models import (
     User,
 )
 from tests.conftest import SetLimits, SignIn
+from tests.delivery.ledger import get_accepted
 from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, UserFactory
 from tests.support.servers import SmtpServer
 
@@ -181,8 +182,8 @@ def test_one_test_has_few_recipients(browser: FlaskClient, user: User, session: 
     assert session.scalars(select(OutboxLetter)).all() == []
 
 
-def test_test_letters_count_towards_the_limits_of_letters(
-    browser: FlaskClient, user: User, session: Session, set_limits: SetLimits
+def test_test_letters_count_towards_the_limits_of_letters_but_not_as_accepted(
+    browser: FlaskClient, user: User, session: Session, set_limits: SetLimits, smtp: SmtpServer, work: Work
 ) -> None:
     set_limits(letters_per_day=2)
     message = MessageFactory.create(owner=user)
@@ -192,6 +193,9 @@ def test_test_letters_count_towards_the_limits_of_letters(
     used = session.scalars(select(UsageHour.count).where(UsageHour.kind == UsageKind.LETTERS)).one()
     assert used == 2
     assert "limit of 2 emails" in browser.get(f"/messages/{message.id}").text
+    work()
+    assert len(smtp.letters) == 2
+    assert get_accepted(session, user.id) == 0
 
 
 def test_a_russian_author_gets_a_russian_prefix(sign_in: SignIn, smtp: SmtpServer, work: Work) -> None:

@@ -8,6 +8,7 @@ from itertools import islice
 from sqlalchemy import Connection, Row, select, update
 
 from skymailing.db.engine import is_one_of
+from skymailing.delivery.ledger.accepted import count_accepted
 from skymailing.delivery.ledger.run_counts import Changes, RunKey, find_unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp.session import Result
@@ -91,6 +92,7 @@ def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str]
         changes.move(DeliveryState.SENT, len(ids), now)
         total += len(ids)
     changes.write(connection)
+    count_accepted(connection, changes, now)
     return total
 
 

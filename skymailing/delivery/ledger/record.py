@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from skymailing.db.engine import insert_into, is_one_of
+from skymailing.delivery.ledger.accepted import count_accepted
 from skymailing.delivery.ledger.attempts import find_series, insert_attempts
 from skymailing.delivery.ledger.late_results import reconcile_late_results
 from skymailing.delivery.ledger.open_runs import OpenRun
@@ -65,6 +66,7 @@ def record_results(  # noqa: PLR0913 - all data of a lease
     if not run.is_caught:
         letters.release(connection, run.owner_id, waiting, now)
     changes.write(connection)
+    count_accepted(connection, changes, now)
 
 
 def _group(

@@ -97,6 +97,10 @@ class Changes:
         self._answers[floor_to(at, QUARTER_HOUR), outcome, code, answer] += 1
         self._domains[email.rpartition("@")[2].lower()[:DOMAIN_LENGTH]][outcome.value] += 1
 
+    def total(self, column: str) -> int:
+        """Return the change of a column, added up over all intervals."""
+        return sum(columns[column] for columns in self._intervals.values())
+
     def write(self, connection: Connection) -> None:
         """Write the counts, always in the same order so that workers cannot deadlock."""
         origin = floor_to(self.run.started_at, FINEST_WIDTH)

@@ -27,6 +27,7 @@ from skymailing.extensions import db
 from skymailing.letters.queries import find_newest_content
 from skymailing.mailings import log_queries, services
 from skymailing.mailings import queries as mailing_queries
+from skymailing.mailings.latest_runs import count_latest_runs
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.state_text import explain_state
@@ -65,7 +66,7 @@ class MailingsView(PanelView):
             page=page,
             form=form,
             find_end=queries.find_end,
-            last_runs=mailing_queries.count_last_runs([mailing.id for mailing in page]),
+            latest_runs=count_latest_runs([mailing.id for mailing in page]),
             format_share=format_share,
         )
 

@@ -8,7 +8,7 @@ from flask_login import current_user
 from skymailing.clock import utcnow
 from skymailing.mailings.formats import format_rate
 from skymailing.manager import queries
-from skymailing.manager.owner_usage import count_days, count_delivered, find_largest, measure_owners
+from skymailing.manager.owner_usage import count_days, find_largest, measure_owners
 from skymailing.manager.service_state import read_state
 from skymailing.manager.suspicion import find_suspects
 from skymailing.manager.views.base import AUTHORS, MANAGERS, PanelView
@@ -30,9 +30,6 @@ class Overview(PanelView):
         now = utcnow()
         usages = measure_owners(now)
         suspects = find_suspects(now, usages)
-        largest = find_largest(usages)
-        listed = {suspect.user.id for suspect in suspects[:SUSPECTS_SHOWN]}
-        listed |= {sender.user.id for sender in largest}
         recent = queries.list_audit(current_user, "", None, (None, None), None)
         return self.render(
             "manager/index.html",
@@ -41,8 +38,7 @@ class Overview(PanelView):
             days=count_days(now, get_user_zone()),
             suspects=suspects[:SUSPECTS_SHOWN],
             suspect_count=len(suspects),
-            largest=largest,
-            delivered=count_delivered(now, listed),
+            largest=find_largest(usages),
             recent=recent.items[:ACTIONS_SHOWN],
             suspicion_label=suspicion_label,
             format_rate=format_rate,

@@ -15,7 +15,7 @@ from skymailing.models import UsageKind
 class ReputationView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List users by the number of their letters, or by their share of bounces or complaints."""
+        """List users by how many letters they sent, or by their share of bounces or complaints."""
         form = ReputationFilter(formdata=request.args)
         form.validate()
         order = form.member("order", UsageKind) or UsageKind.COMPLAINTS

@@ -17,7 +17,7 @@ from skymailing.dispatch import dispatch_owner_mailings
 from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
-from skymailing.manager.owner_usage import OwnerUsage, count_delivered, measure_owners
+from skymailing.manager.owner_usage import OwnerUsage, measure_owners
 from skymailing.manager.suspicion import find_new_since, find_unusual, is_paused, judge
 from skymailing.manager.timeline import list_events, may_see_actor
 from skymailing.manager.views.base import ADMINS, MAX_SELECTED, PanelView
@@ -69,7 +69,6 @@ class UsersView(PanelView):
             mailings=queries.list_latest_mailings(user.id),
             may_block=self.may_block,
             usage=usage,
-            delivered=count_delivered(now, [user.id])[user.id],
             reasons=judge(user, usage, is_paused(user.id), now),
             suspicion_label=suspicion_label,
             events=list_events(user, request.args.get("cursor")),
