@@ -102,6 +102,23 @@ def test_a_client_with_as_many_fields_as_allowed_gets_no_other(
     assert read_cities(session) == {"anna": "Тверь", "boris": None}
 
 
+def test_an_undo_gives_no_client_more_fields_than_allowed(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    full = {f"field_{number}": "x" for number in range(MAX_ATTRIBUTES - 1)}
+    people = add(user, anna="Омск", boris="Тверь")
+    for client in people.values():
+        client.attributes = full | dict(client.attributes)
+        del client.attributes["note"]
+    session.flush()
+    url = find_undo_url(set_value(browser, "city", "", all_matching="1"))
+    fields = f"/clients/{people['anna'].id}/values"
+    assert browser.post(fields, data={"field": "attribute.other", "value": "y"}).status_code == 302
+    browser.post(url)
+    assert read_cities(session) == {"anna": None, "boris": "Тверь"}
+    assert {len(client.attributes) for client in people.values()} == {MAX_ATTRIBUTES}
+
+
 def test_a_worker_sets_the_field_of_many_clients_and_undoes_it(
     session: Session, browser: FlaskClient, user: User, low_bulk_limits: None, finish: Finish
 ) -> None:

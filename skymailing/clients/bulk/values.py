@@ -46,16 +46,17 @@ def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> list
 
 
 def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> None:
-    """Restore the earlier values, except for clients whose value is no longer the one that was set."""
+    """Restore the earlier values, except for clients whose value is no longer the one that was set.
+
+    A field that was removed is not restored if the client has been given as many others as are allowed.
+    """
     before: dict[int, str | None] = {item[0]: item[1] for item in changed}
-    locked = _lock(owner_id, list(before))
-    _store(
-        [
-            (id, _replace(attributes, field, before[id]))
-            for id, attributes in locked
-            if attributes.get(field, "") == value
-        ]
-    )
+    rows = []
+    for id, attributes in _lock(owner_id, list(before)):
+        is_full = field not in attributes and len(attributes) >= MAX_ATTRIBUTES
+        if attributes.get(field, "") == value and not is_full:
+            rows.append((id, _replace(attributes, field, before[id])))
+    _store(rows)
 
 
 def _lock(owner_id: int, ids: Sequence[int]) -> Sequence[tuple[int, Attributes]]:
