@@ -70,7 +70,7 @@ class BulkJob(Timestamps, Model):
     # The number of clients processed so far, which starts again from 0 for an undo, and their total number.
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int]
-    # The number of clients that have been changed, and that an undo would restore.
+    # The number of clients that have been changed; after an undo, of those who could not be changed back.
     changed: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(64), default="")  # a code of `web.error_texts`
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -56,10 +56,13 @@ def test_ticked_clients_get_a_value_and_an_undo_restores_theirs(
         f"/clients/{people['clara'].id}/values",
         data={"field": "attribute.city", "value": "Тверь", "shown": "Томск"},
     )
-    browser.post(find_undo_url(page))
+    undone = browser.post(find_undo_url(page), follow_redirects=True).text
+    assert "Undone for 1 client." in undone
     assert read_cities(session) == {"anna": "Омск", "boris": "Томск", "clara": "Тверь", "other": None}
-    actions = [entry.action for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
-    assert actions[-2:] == [AuditAction.CLIENTS_CHANGED, AuditAction.CLIENTS_CHANGED_BACK]
+    entries = [
+        (entry.action, entry.count) for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+    ]
+    assert entries[-2:] == [(AuditAction.CLIENTS_CHANGED, 2), (AuditAction.CLIENTS_CHANGED_BACK, 1)]
 
 
 def test_an_empty_value_removes_the_field_of_all_matches(
@@ -114,9 +117,40 @@ def test_an_undo_gives_no_client_more_fields_than_allowed(
     url = find_undo_url(set_value(browser, "city", "", all_matching="1"))
     fields = f"/clients/{people['anna'].id}/values"
     assert browser.post(fields, data={"field": "attribute.other", "value": "y"}).status_code == 302
-    browser.post(url)
+    assert "Undone for 1 client." in browser.post(url, follow_redirects=True).text
     assert read_cities(session) == {"anna": None, "boris": "Тверь"}
     assert {len(client.attributes) for client in people.values()} == {MAX_ATTRIBUTES}
+
+
+def test_an_undo_that_changes_nothing_says_so_and_can_be_repeated(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    full = {f"field_{number}": "x" for number in range(MAX_ATTRIBUTES - 1)}
+    anna = add(user, anna="Омск")["anna"]
+    anna.attributes = full | {"city": "Омск"}
+    session.flush()
+    url = find_undo_url(set_value(browser, "city", "", ids=[anna.id]))
+    browser.post(f"/clients/{anna.id}/values", data={"field": "attribute.other", "value": "y"})
+    page = browser.post(url, follow_redirects=True).text
+    assert "Nothing to undo: these clients have been changed or deleted since." in page
+    assert "Undone" not in page
+    session.expire_all()
+    browser.post(f"/clients/{anna.id}/values", data={"field": "attribute.other", "value": "", "shown": "y"})
+    assert "Undone for 1 client." in browser.post(url, follow_redirects=True).text
+    assert read_cities(session) == {"anna": "Омск"}
+    assert browser.post(url).status_code == 404
+
+
+def test_a_worker_says_that_there_was_nothing_to_undo(
+    session: Session, browser: FlaskClient, user: User, low_bulk_limits: None, finish: Finish
+) -> None:
+    create_clients(user, 4)
+    set_value(browser, "city", "Тверь", all_matching="1")
+    finish()
+    session.execute(update(Client).values(attributes={"city": "Псков"}))
+    undo(session, browser)
+    finish()
+    assert "Nothing to undo: these clients have been changed or deleted since." in read_page(session, browser)
 
 
 def test_a_worker_sets_the_field_of_many_clients_and_undoes_it(
@@ -136,4 +170,4 @@ def test_a_worker_sets_the_field_of_many_clients_and_undoes_it(
     undo(session, browser)
     finish()
     assert read_cities(session) == before | {"3": "Псков"}
-    assert "The action was undone." in read_page(session, browser)
+    assert "Undone for 7 clients." in read_page(session, browser)

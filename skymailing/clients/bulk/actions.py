@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, select
 from skymailing.clients.bulk.values import clean_field, restore_field, set_field
 from skymailing.clients.deletion import remove_clients, restore_removed_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
-from skymailing.db.engine import insert_into
+from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -97,10 +97,13 @@ def change_clients(order: Order, ids: Sequence[int], now: datetime) -> list[Any]
     return ACTIONS[order.action].change(order, _drop_new(order, ids), now)
 
 
-def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
-    """Undo what `change_clients` did; raises UserError if the tag has been deleted since."""
+def change_back(order: Order, changed: Sequence[Any], now: datetime) -> int:
+    """Undo what `change_clients` did, except for clients who have been deleted or changed again since.
+
+    Return how many clients this changed; raises UserError if the tag has been deleted.
+    """
     check_tag(order, "bulk_tag_deleted")
-    ACTIONS[order.action].change_back(order, changed, now)
+    return ACTIONS[order.action].change_back(order, changed, now)
 
 
 def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
@@ -128,12 +131,12 @@ def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
     return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
 
-def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
+def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> int:
+    return remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
-def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
+def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> int:
+    return add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
@@ -142,8 +145,8 @@ def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
     return keys
 
 
-def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None:
-    """Add manual suppressions, each given as an address key, a note and a time."""
+def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> int:
+    """Add manual suppressions, each given as an address key, a note and a time; return how many are new."""
     values = [
         {
             "owner_id": order.owner_id,
@@ -154,8 +157,7 @@ def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None
         }
         for key, note, created_at in sorted(rows)  # so that concurrent actions cannot deadlock
     ]
-    if values:
-        db.session.execute(insert_into(Suppression).on_conflict_do_nothing(), values)
+    return execute_counting(insert_into(Suppression).on_conflict_do_nothing(), values) if values else 0
 
 
 def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
@@ -172,17 +174,18 @@ def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
     return [[key, note, created_at.isoformat()] for key, note, created_at in rows]
 
 
-def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> None:
+def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> int:
     """Restore the removed suppressions, even for addresses that no longer belong to a client."""
     # Earlier versions stored only the address keys.
     rows = [(item, "", now.isoformat()) if isinstance(item, str) else item for item in changed]
-    _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
+    return _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
 
 
-def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> None:
+def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> int:
     # Only those that this action added: the owner may have suppressed the same addresses again since.
     done = Suppression.created_at == order.at
-    db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
+    condition = done & Suppression.email_key.in_(changed)
+    return execute_counting(delete(Suppression).where(_is_manual(order), condition))
 
 
 def _is_manual(order: Order) -> ColumnElement[bool]:
@@ -194,18 +197,18 @@ def _delete(order: Order, ids: Sequence[int], now: datetime) -> list[dict[str, A
     return content
 
 
-def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
-    restore_removed_clients(order.owner_id, changed)
+def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> int:
+    return len(restore_removed_clients(order.owner_id, changed))
 
 
 def _set(order: Order, ids: Sequence[int], _now: datetime) -> list[list[Any]]:
     return set_field(order.owner_id, ids, order.field, order.value)
 
 
-def _undo_set(order: Order, changed: Sequence[Any], _now: datetime) -> None:
+def _undo_set(order: Order, changed: Sequence[Any], _now: datetime) -> int:
     present = set(_drop_new(order, [id for id, _before in changed]))
     restored = [item for item in changed if item[0] in present]
-    restore_field(order.owner_id, restored, order.field, order.value)
+    return restore_field(order.owner_id, restored, order.field, order.value)
 
 
 def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:
@@ -223,7 +226,7 @@ class Action:
     """An action, its undo, and the names of both in the audit log."""
 
     change: Callable[[Order, Sequence[int], datetime], list[Any]]
-    change_back: Callable[[Order, Sequence[Any], datetime], None]
+    change_back: Callable[[Order, Sequence[Any], datetime], int]
     audited: AuditAction
     audited_undo: AuditAction
 

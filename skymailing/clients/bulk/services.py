@@ -55,23 +55,25 @@ def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> t
     return len(changed), undo.save_removal(order.owner_id, RemovalKind.BULK, content, order.at)
 
 
-def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
-    """Undo what `change_now` did; return False if it can no longer be undone.
+def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> int | None:
+    """Undo what `change_now` did; return for how many clients, or None if it can no longer be undone.
 
-    Raises UserError if the tag has been deleted since.
+    Raises UserError if the tag has been deleted since, or if there is nothing to undo. The caller then rolls
+    back, so that the undo record is kept.
     """
     content = undo.pop_removal(owner.id, RemovalKind.BULK, removal_id, now)
     if content is None:
-        return False
+        return None
     at = datetime.fromisoformat(content["at"]) if "at" in content else now
     names = {name: content[name] for name in ("field", "value") if name in content}
     order = Order(owner.id, BulkAction(content["action"]), at, content.get("tag"), **names)
     clients = content["clients"]
-    for start in range(0, len(clients), AT_ONCE):  # earlier versions stored more
-        change_back(order, clients[start : start + AT_ONCE], now)
-    if clients:
-        _record(ACTIONS[order.action].audited_undo, actor, owner, order, len(clients))
-    return True
+    starts = range(0, len(clients), AT_ONCE)  # earlier versions stored more
+    count = sum(change_back(order, clients[start : start + AT_ONCE], now) for start in starts)
+    if not count:
+        raise UserError("bulk_nothing_to_undo")
+    _record(ACTIONS[order.action].audited_undo, actor, owner, order, count)
+    return count
 
 
 def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> BulkJob:

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
-from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob
+from skymailing.errors import UserError
+from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob, BulkState
+from skymailing.web.error_texts import explain
 
 # The title of each action, given the name of the tag or field.
 TITLES: dict[BulkAction, Callable[[str], str]] = {
@@ -55,8 +57,19 @@ def describe_result(action: BulkAction, count: int) -> str:
     return RESULTS[action](count, format_decimal(count))
 
 
+def describe_undo(count: int) -> str:
+    """Return the result of an undo that changed `count` clients back."""
+    if not count:
+        return explain(UserError("bulk_nothing_to_undo"))
+    number = format_decimal(count)
+    text: str = ngettext("Undone for %(count)s client.", "Undone for %(count)s clients.", count, count=number)
+    return text
+
+
 def describe_job(job: BulkJob) -> str:
     """Return the title of an unfinished job, or the result of one that has ended."""
     if job.state in UNFINISHED_BULK_STATES:
         return describe_action(job)
+    if job.state is BulkState.UNDONE:
+        return describe_undo(job.total - job.changed)
     return describe_result(job.action, job.changed)

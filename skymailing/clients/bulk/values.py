@@ -45,10 +45,11 @@ def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> list
     return changed
 
 
-def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> None:
+def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> int:
     """Restore the earlier values, except for clients whose value is no longer the one that was set.
 
     A field that was removed is not restored if the client has been given as many others as are allowed.
+    Return for how many clients the value was restored.
     """
     before: dict[int, str | None] = {item[0]: item[1] for item in changed}
     rows = []
@@ -57,6 +58,7 @@ def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, v
         if attributes.get(field, "") == value and not is_full:
             rows.append((id, _replace(attributes, field, before[id])))
     _store(rows)
+    return len(rows)
 
 
 def _lock(owner_id: int, ids: Sequence[int]) -> Sequence[tuple[int, Attributes]]:

@@ -14,7 +14,7 @@ from skymailing.clients import exports, queries
 from skymailing.clients.bulk import services
 from skymailing.clients.bulk.actions import Order, read_field_order, read_order
 from skymailing.clients.bulk.sizes import count_fitting
-from skymailing.clients.bulk.texts import describe_result
+from skymailing.clients.bulk.texts import describe_result, describe_undo
 from skymailing.clients.deletion import delete_clients
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.clients import back_to_list, flash_deletion, read_filter
@@ -151,11 +151,13 @@ def read_chosen() -> ColumnElement[bool]:
 def bulk_undo(removal_id: int) -> ResponseReturnValue:
     """Undo an action on a few clients."""
     try:
-        if not services.undo_now(current_user, removal_id, utcnow(), audit.current_actor()):
-            abort(404)
+        count = services.undo_now(current_user, removal_id, utcnow(), audit.current_actor())
     except UserError as error:
+        db.session.rollback()
         flash(explain(error), "warning")
-    else:
-        flash(_("Undone."), "success")
+        return redirect(url_for("clients.index"))
+    if count is None:
+        abort(404)
     db.session.commit()
+    flash(describe_undo(count), "success")
     return redirect(url_for("clients.index"))
