@@ -91,9 +91,10 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
         db.session.delete(chunk)
     else:
         split_chunk(job, chunk)
-        changed = change_clients(make_order(job), chunk.content, now)
+        changed, skipped = change_clients(make_order(job), chunk.content, now)
         job.done += len(chunk.content)
         job.changed += len(changed)
+        job.skipped += skipped
         chunk.content, chunk.is_done = changed, True
     has_ended = job.state not in UNFINISHED_BULK_STATES
     db.session.commit()
