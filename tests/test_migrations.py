@@ -19,7 +19,18 @@ from skymailing import create_app
 from skymailing.clock import utcnow
 from skymailing.db.migrations import DIRECTORY, downgrade, upgrade
 from skymailing.extensions import db
-from skymailing.models import Client, DeliveryState, UsageHour, UsageKind
+from skymailing.models import (
+    BulkAction,
+    BulkChunk,
+    BulkJob,
+    BulkState,
+    Client,
+    DeliveryState,
+    Removal,
+    RemovalKind,
+    UsageHour,
+    UsageKind,
+)
 from skymailing.quotas.counting import hour_of
 from skymailing.settings.database import write_json
 from tests.auth.account_data import create_account_data
@@ -227,6 +238,28 @@ def test_a_downgrade_keeps_the_data_of_the_older_version(app: Flask, empty_app: 
         assert list_triggers(session) == triggers
         assert session.scalar(text("SELECT count(*) FROM topics")) == 0
     engine.dispose()
+
+
+def test_a_downgrade_deletes_the_actions_that_the_older_version_cannot_read(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        upgrade()
+        with Session(db.engine, expire_on_commit=False) as session:
+            factories.bind(session, empty_app)
+            owner_id = factories.UserFactory.create().id
+            for action, state in ((BulkAction.TAG, BulkState.RUNNING), (BulkAction.SET, BulkState.FINISHED)):
+                job = BulkJob(owner_id=owner_id, action=action, state=state, total=1, field="city")
+                session.add(job)
+                session.flush()
+                session.add(BulkChunk(job_id=job.id, number=0, content=[1]))
+            for kind in (RemovalKind.BULK, RemovalKind.TAG):
+                content = {"action": "set", "clients": []}
+                session.add(Removal(owner_id=owner_id, kind=kind, content=content, removed_at=utcnow()))
+            session.commit()
+        downgrade("0075")
+        with Session(db.engine) as session:
+            assert session.scalars(text("SELECT action FROM bulk_jobs")).all() == ["tag"]
+            assert session.scalar(text("SELECT count(*) FROM bulk_chunks")) == 1
+            assert session.scalars(text("SELECT kind FROM removals")).all() == ["tag"]
 
 
 def count_rows(session: Session) -> dict[str, int]:

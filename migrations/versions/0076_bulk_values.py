@@ -21,5 +21,9 @@ def upgrade():
 
 
 def downgrade():
+    # The older version cannot read this action. Undo data, which is kept for an hour, may be about it, too.
+    op.execute("DELETE FROM bulk_chunks WHERE job_id IN (SELECT id FROM bulk_jobs WHERE action = 'set')")
+    op.execute("DELETE FROM bulk_jobs WHERE action = 'set'")
+    op.execute("DELETE FROM removals WHERE kind = 'bulk'")
     op.drop_column('bulk_jobs', 'value')
     op.drop_column('bulk_jobs', 'field')

@@ -12,19 +12,20 @@ from wtforms import FieldList, Form, FormField, HiddenField, SelectField, String
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, ValidationError
 
+from skymailing.clients.bulk.values import clean_field, clean_value
 from skymailing.clients.cleaning import (
     MAX_ATTRIBUTES,
-    InvalidValue,
     clean_attribute,
     clean_comment,
     clean_name,
 )
 from skymailing.clients.known_fields import order_values
 from skymailing.clients.services import ClientValues
-from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_client_tags, read_tags, tag_key
+from skymailing.clients.tags import MAX_TAGS, TagChanges, list_client_tags, read_tags, tag_key
 from skymailing.clock import utcnow
 from skymailing.delivery.audience.fields import Activity, State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
+from skymailing.errors import UserError
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 from skymailing.web.form_fields import LongSelect
@@ -76,7 +77,7 @@ def check_with(clean: Any) -> Any:
     def check(_form: Any, field: Any) -> None:
         try:
             clean(field.data or "")
-        except (InvalidTag, InvalidValue) as error:
+        except UserError as error:
             raise ValidationError(explain(error)) from error
 
     return check
@@ -91,6 +92,20 @@ class AttributeForm(Form):
     def validate_name(self, field: Any) -> None:
         if (self.value.data or "").strip() and not (field.data or "").strip():
             raise ValidationError(_("Name this field."))
+
+
+class BulkValueForm(FlaskForm):
+    """Set a custom field of many clients."""
+
+    field = StringField(
+        _l("Field"), [InputRequired(_l("The name needs a letter or a digit.")), check_with(clean_field)]
+    )
+    field_value = StringField(
+        _l("Value"),
+        [check_with(clean_value)],
+        description=_l("Leave empty to remove the field."),
+        render_kw=NO_AUTOCOMPLETE,
+    )
 
 
 class ClientForm(FlaskForm):

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flask_babel import format_decimal
 from sqlalchemy import CTE, ColumnElement, Integer, String, case, func, literal, select
 
 from skymailing.clients.attribute_types import infer_type
@@ -36,7 +35,8 @@ class TooManyToSort(UserError):
     """The list has more clients than can be sorted by a value without an index."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__("clients_too_many_to_sort", limit=format_decimal(limit))
+        super().__init__("clients_too_many_to_sort", limit=limit)
+        self.limit = limit
 
 
 def find_sorted(found: FoundClients, owner: User, key: str, cursor: str | None, number: int) -> Page:

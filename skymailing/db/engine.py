@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, g, has_request_context, request
@@ -168,12 +168,15 @@ def is_in(
     return column.in_(select(listed.c.value))
 
 
-def execute_counting(statement: Any) -> int:
-    """Execute an INSERT, UPDATE or DELETE in the session; return how many rows it changed."""
+def execute_counting(statement: Any, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+    """Execute an INSERT, UPDATE or DELETE in the session, for each of `rows` if there are any.
+
+    Return how many rows it changed.
+    """
     # Executed through the connection, whose result has the count; the option is for PostgreSQL's INSERT.
     options = {"preserve_rowcount": True}
     db.session.flush()
-    return db.session.connection().execute(statement, execution_options=options).rowcount
+    return db.session.connection().execute(statement, rows, execution_options=options).rowcount
 
 
 def insert_into(model: Any) -> postgresql.Insert | sqlite.Insert:

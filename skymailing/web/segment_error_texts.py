@@ -12,6 +12,7 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "bulk_unfinished": _l("Wait until your other action on clients is finished, or stop it."),
     "bulk_blocked": _l("Your account was blocked, so the action was stopped."),
     "bulk_internal_error": _l("Something went wrong on our side. The error has been logged."),
+    "bulk_nothing_to_undo": _l("Nothing to undo: these clients have been changed or deleted since."),
     "bulk_tag_deleted": _l("The tag has been deleted, so this cannot be undone."),
     "tag_deleted": _l("This tag has been deleted or merged into another one."),
     "tag_nameless": _l("Enter a name."),

@@ -44,6 +44,10 @@ def act(browser: FlaskClient) -> Act:
     return press
 
 
+def undo(browser: FlaskClient, page: str) -> str:
+    return browser.post(find_undo_url(page), follow_redirects=True).text
+
+
 def find_tagged(session: Session, name: str) -> set[str]:
     rows = session.execute(
         select(Client.email)
@@ -70,12 +74,15 @@ def test_ticked_clients_are_tagged_and_untagged_and_both_can_be_undone(
     page = act("untag", all_matching="1", value="Vip")
     assert "removed from 1 client" in page
     assert find_tagged(session, "vip") == set()
-    browser.post(find_undo_url(page))
+    assert "Undone for 1 client." in undo(browser, page)
     assert find_tagged(session, "vip") == {"anna"}
     page = act("tag", all_matching="1", value="vip")
     assert find_tagged(session, "vip") == {"anna", "boris", "clara"}
-    browser.post(find_undo_url(page))
+    assert "Undone for 2 clients." in undo(browser, page)
     assert find_tagged(session, "vip") == {"anna"}
+    page = act("tag", all_matching="1", value="vip")
+    act("untag", all_matching="1", value="vip")
+    assert "Nothing to undo" in undo(browser, page)
 
 
 def test_an_action_on_all_matches_affects_the_listed_clients(
@@ -108,14 +115,18 @@ def test_mailings_can_be_stopped_and_resumed_except_for_unsubscribed_clients(
     page = act("suppress", all_matching="1")
     assert "2 clients no longer get mailings." in page
     assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed", "clara": "manual"}
-    browser.post(find_undo_url(page))
+    assert "Undone for 2 clients." in undo(browser, page)
     assert find_suppressed(session) == {"boris": "unsubscribed"}
     act("suppress", ids=[people["anna"].id])
     page = act("allow", all_matching="1")
     assert "1 client gets mailings again." in page
     assert find_suppressed(session) == {"boris": "unsubscribed"}
-    browser.post(find_undo_url(page))
-    assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed"}
+    act("suppress", ids=[people["clara"].id])
+    assert "Undone for 1 client." in undo(browser, page)
+    assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed", "clara": "manual"}
+    page = act("allow", all_matching="1")
+    act("suppress", all_matching="1")
+    assert "Nothing to undo" in undo(browser, page)
 
 
 def test_undoing_a_resumption_restores_each_suppression_unchanged(

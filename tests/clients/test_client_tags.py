@@ -2,10 +2,12 @@
 
 import pytest
 from bs4 import BeautifulSoup
+from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import Connection, event, select
 from sqlalchemy.orm import Session
 
+from skymailing.extensions import db
 from skymailing.models import Client, Tag, User
 from tests.clients.pages import find_errors
 from tests.clients.test_tags import add_tags, read_tags
@@ -141,3 +143,23 @@ def test_the_list_gets_the_tags_of_a_client_or_the_reason(browser: FlaskClient, 
     assert [label.text for label in labels] == ["gift", "VIP"]
     answer = browser.post(url, data={"tags": " , "}, headers=partial)
     assert (answer.status_code, answer.text) == (422, "Enter a name.")
+
+
+def test_the_list_gets_no_tags_of_a_client_who_is_deleted_at_the_same_time(
+    app: Flask, browser: FlaskClient, anna: Client
+) -> None:
+    with app.app_context():
+        engine = db.engine
+
+    def delete_first(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("SELECT client_tags.client_id, tags.name"):
+            connection.exec_driver_sql("DELETE FROM clients")
+
+    event.listen(engine, "before_cursor_execute", delete_first)
+    try:
+        answer = browser.post(
+            f"/clients/{anna.id}/tags", data={"tags": "gift"}, headers={"HX-Request": "true"}
+        )
+    finally:
+        event.remove(engine, "before_cursor_execute", delete_first)
+    assert (answer.status_code, answer.text.strip()) == (200, "")

@@ -13,7 +13,7 @@ from skymailing.clients import notes
 from skymailing.clients.bulk import sizes
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Client, ClientNote, User
+from skymailing.models import BulkAction, Client, ClientNote, User
 from tests.clients.pages import find_errors, find_undo_url
 from tests.clients.test_deletion import delete
 from tests.clients.test_merging import anna, duplicate, merge
@@ -162,4 +162,4 @@ def test_notes_count_towards_the_size_of_a_deletion(
     for client in clients:
         add(session, client, "x" * 1_000)
     with app.app_context():
-        assert sizes.count_fitting([client.id for client in clients]) == 1
+        assert sizes.count_fitting(BulkAction.DELETE, [client.id for client in clients]) == 1

@@ -1,5 +1,6 @@
 """Test the sweep: one at a time, in timed parts, and with as many statements for many runs as for one."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -99,6 +100,27 @@ def test_letters_are_sent_between_the_parts_of_a_long_sweep(
 
     assert len(seen) == 20
     assert seen[-1] == 1
+
+
+@pytest.mark.parametrize(("pause", "updates"), [(0.0, 1), (0.06, 5)])
+def test_a_sweep_updates_its_lease_before_a_part_only_if_time_has_passed(
+    app: Flask,
+    redis_server: RedisServer,
+    user: User,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: float,
+    updates: int,
+) -> None:
+    """Each update but the first, which takes the lease, renews it with EXPIRE."""
+    monkeypatch.setattr(jobs, "REPAIRS", ())
+    monkeypatch.setattr(jobs, "hint_due_work", lambda _now: None)
+    monkeypatch.setattr(jobs, "PERIODIC_TASKS", (lambda _now: time.sleep(pause),) * 5)
+    monkeypatch.setattr(jobs, "SWEEP_CHECK", 0.05 if pause else 60)
+    redis_server.client.config_resetstat()
+    with app.app_context():
+        jobs.sweep()
+    renewed = redis_server.client.info("commandstats").get("cmdstat_expire", {"calls": 0})["calls"]
+    assert renewed == updates - 1
 
 
 def test_a_replaced_sweep_stops(app: Flask, session: Session, user: User) -> None:

@@ -257,9 +257,9 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
 
 def read_bulk_jobs(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the bulk actions that a worker performed."""
-    yield ("time", "action", "tag", "state", "chosen", "changed", "ended_at", "field", "value")
+    yield ("time", "action", "tag", "state", "chosen", "changed", "ended_at", "field", "value", "skipped")
     columns = (BulkJob.created_at, BulkJob.action, BulkJob.tag, BulkJob.state, BulkJob.total, BulkJob.changed)
-    added = (BulkJob.ended_at, BulkJob.field, BulkJob.value)
+    added = (BulkJob.ended_at, BulkJob.field, BulkJob.value, BulkJob.skipped)
     statement = select(BulkJob.id, *columns, *added).where(BulkJob.owner_id == user_id)
     yield from map(cells, read_in_chunks(statement, BulkJob.__table__.c.id))
 

@@ -7,14 +7,14 @@ Each function changes some of the clients in the caller's transaction. A new act
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, select
 
-from skymailing.clients.bulk.values import clean_field, restore_field, set_field
+from skymailing.clients.bulk.values import clean_field, clean_value, restore_field, set_field
 from skymailing.clients.deletion import remove_clients, restore_removed_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
-from skymailing.db.engine import insert_into
+from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -46,6 +46,13 @@ class Order:
         return self.action in (BulkAction.TAG, BulkAction.UNTAG)
 
 
+class Change(NamedTuple):
+    """What an action did to some clients."""
+
+    items: list[Any]  # the data for `change_back`: one item for each changed client
+    skipped: int = 0  # clients who would exceed a limit
+
+
 def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> Order:
     """Return the order for an action; if it adds a tag, create the tag named by the text if necessary.
 
@@ -67,8 +74,7 @@ def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> O
 
 def read_field_order(owner_id: int, name: str, text: str, now: datetime) -> Order:
     """Return the order to set a custom field; raises UserError or InvalidValue."""
-    field, value = clean_field(name, text)
-    return Order(owner_id, BulkAction.SET, now, field=field, value=value)
+    return Order(owner_id, BulkAction.SET, now, field=clean_field(name), value=clean_value(text))
 
 
 def keep_tag(order: Order) -> bool:
@@ -88,19 +94,19 @@ def check_tag(order: Order, code: str) -> None:
         raise UserError(code)
 
 
-def change_clients(order: Order, ids: Sequence[int], now: datetime) -> list[Any]:
-    """Change the owner's clients with these IDs, except those without need for a change.
-
-    Return the data for `change_back`: one item for each changed client.
-    """
+def change_clients(order: Order, ids: Sequence[int], now: datetime) -> Change:
+    """Change the owner's clients with these IDs, except those without need for a change."""
     check_tag(order, "bulk_tag_missing")
     return ACTIONS[order.action].change(order, _drop_new(order, ids), now)
 
 
-def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
-    """Undo what `change_clients` did; raises UserError if the tag has been deleted since."""
+def change_back(order: Order, changed: Sequence[Any], now: datetime) -> int:
+    """Undo what `change_clients` did, except for clients who have been deleted or changed again since.
+
+    Return how many clients this changed; raises UserError if the tag has been deleted.
+    """
     check_tag(order, "bulk_tag_deleted")
-    ACTIONS[order.action].change_back(order, changed, now)
+    return ACTIONS[order.action].change_back(order, changed, now)
 
 
 def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
@@ -110,16 +116,16 @@ def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
     return _find(order, Client.id, Client.id.in_(ids) & (Client.created_at <= order.at))
 
 
-def _tag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
+def _tag(order: Order, ids: Sequence[int], _now: datetime) -> Change:
     changed = _find(order, Client.id, Client.id.in_(set(ids) - _find_tagged(order, ids)))
     add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(changed))
-    return changed
+    return Change(changed)
 
 
-def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
+def _untag(order: Order, ids: Sequence[int], _now: datetime) -> Change:
     changed = _find(order, Client.id, Client.id.in_(_find_tagged(order, ids)))
     remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(changed))
-    return changed
+    return Change(changed)
 
 
 def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
@@ -128,22 +134,22 @@ def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
     return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
 
-def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
+def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> int:
+    return remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
-def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
+def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> int:
+    return add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
-def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
+def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> Change:
     keys = _find(order, Client.email_key, Client.id.in_(ids) & ~is_suppressed())
     _add_manual(order, [(key, "", order.at) for key in keys])
-    return keys
+    return Change(keys)
 
 
-def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None:
-    """Add manual suppressions, each given as an address key, a note and a time."""
+def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> int:
+    """Add manual suppressions, each given as an address key, a note and a time; return how many are new."""
     values = [
         {
             "owner_id": order.owner_id,
@@ -154,14 +160,13 @@ def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None
         }
         for key, note, created_at in sorted(rows)  # so that concurrent actions cannot deadlock
     ]
-    if values:
-        db.session.execute(insert_into(Suppression).on_conflict_do_nothing(), values)
+    return execute_counting(insert_into(Suppression).on_conflict_do_nothing(), values) if values else 0
 
 
-def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
+def _allow(order: Order, ids: Sequence[int], _now: datetime) -> Change:
     """Resume emailing clients whom the owner had suppressed; other suppressions remain.
 
-    Return the address key, the note and the time of each suppression.
+    Store the address key, the note and the time of each suppression.
     """
     columns = (Suppression.email_key, Suppression.note, Suppression.created_at)
     chosen = select(Client.email_key).where(Client.owner_id == order.owner_id, Client.id.in_(ids))
@@ -169,43 +174,44 @@ def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
     rows = db.session.execute(select(*columns).where(manual).order_by(Suppression.email_key)).tuples().all()
     keys = [key for key, _note, _created_at in rows]
     db.session.execute(delete(Suppression).where(_is_manual(order), Suppression.email_key.in_(keys)))
-    return [[key, note, created_at.isoformat()] for key, note, created_at in rows]
+    return Change([[key, note, created_at.isoformat()] for key, note, created_at in rows])
 
 
-def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> None:
+def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> int:
     """Restore the removed suppressions, even for addresses that no longer belong to a client."""
     # Earlier versions stored only the address keys.
     rows = [(item, "", now.isoformat()) if isinstance(item, str) else item for item in changed]
-    _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
+    return _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
 
 
-def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> None:
+def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> int:
     # Only those that this action added: the owner may have suppressed the same addresses again since.
     done = Suppression.created_at == order.at
-    db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
+    condition = done & Suppression.email_key.in_(changed)
+    return execute_counting(delete(Suppression).where(_is_manual(order), condition))
 
 
 def _is_manual(order: Order) -> ColumnElement[bool]:
     return (Suppression.owner_id == order.owner_id) & (Suppression.reason == SuppressionReason.MANUAL)
 
 
-def _delete(order: Order, ids: Sequence[int], now: datetime) -> list[dict[str, Any]]:
+def _delete(order: Order, ids: Sequence[int], now: datetime) -> Change:
     _clients, content = remove_clients(order.owner_id, ids, now)
-    return content
+    return Change(content)
 
 
-def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
-    restore_removed_clients(order.owner_id, changed)
+def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> int:
+    return len(restore_removed_clients(order.owner_id, changed))
 
 
-def _set(order: Order, ids: Sequence[int], _now: datetime) -> list[list[Any]]:
-    return set_field(order.owner_id, ids, order.field, order.value)
+def _set(order: Order, ids: Sequence[int], _now: datetime) -> Change:
+    return Change(*set_field(order.owner_id, ids, order.field, order.value))
 
 
-def _undo_set(order: Order, changed: Sequence[Any], _now: datetime) -> None:
+def _undo_set(order: Order, changed: Sequence[Any], _now: datetime) -> int:
     present = set(_drop_new(order, [id for id, _before in changed]))
     restored = [item for item in changed if item[0] in present]
-    restore_field(order.owner_id, restored, order.field, order.value)
+    return restore_field(order.owner_id, restored, order.field, order.value)
 
 
 def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:
@@ -222,8 +228,8 @@ def _require_tag_id(order: Order) -> int:
 class Action:
     """An action, its undo, and the names of both in the audit log."""
 
-    change: Callable[[Order, Sequence[int], datetime], list[Any]]
-    change_back: Callable[[Order, Sequence[Any], datetime], None]
+    change: Callable[[Order, Sequence[int], datetime], Change]
+    change_back: Callable[[Order, Sequence[Any], datetime], int]
     audited: AuditAction
     audited_undo: AuditAction
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.clients.bulk.actions import ACTIONS, Order, change_back, change_clients, check_tag
+from skymailing.clients.bulk.actions import ACTIONS, Change, Order, change_back, change_clients, check_tag
 from skymailing.clients.bulk.sizes import count_fitting
 from skymailing.clock import utcnow
 from skymailing.db.leases import is_stalled
@@ -38,40 +38,42 @@ CHUNK = (
 CHUNKS_AT_A_TIME = 50  # written or removed with one statement
 
 
-def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> tuple[int, Removal | None]:
-    """Change a few clients; return how many were changed, and the undo record.
+def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> tuple[Change, Removal | None]:
+    """Change a few clients; return the change, and the undo record unless no client was changed.
 
     Raises UserError if the tag has been deleted.
     """
-    changed = change_clients(order, ids, order.at)
-    if not changed:
-        return 0, None
-    _record(ACTIONS[order.action].audited, actor, owner, order, len(changed))
-    content: dict[str, Any] = {"action": order.action, "at": order.at.isoformat(), "clients": changed}
+    change = change_clients(order, ids, order.at)
+    if not change.items:
+        return change, None
+    _record(ACTIONS[order.action].audited, actor, owner, order, len(change.items))
+    content: dict[str, Any] = {"action": order.action, "at": order.at.isoformat(), "clients": change.items}
     if order.tag_id is not None:
         content["tag"] = order.tag_id
     if order.field:
         content |= {"field": order.field, "value": order.value}
-    return len(changed), undo.save_removal(order.owner_id, RemovalKind.BULK, content, order.at)
+    return change, undo.save_removal(order.owner_id, RemovalKind.BULK, content, order.at)
 
 
-def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
-    """Undo what `change_now` did; return False if it can no longer be undone.
+def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> int | None:
+    """Undo what `change_now` did; return for how many clients, or None if it can no longer be undone.
 
-    Raises UserError if the tag has been deleted since.
+    Raises UserError if the tag has been deleted since, or if there is nothing to undo. The caller then rolls
+    back, so that the undo record is kept.
     """
     content = undo.pop_removal(owner.id, RemovalKind.BULK, removal_id, now)
     if content is None:
-        return False
+        return None
     at = datetime.fromisoformat(content["at"]) if "at" in content else now
     names = {name: content[name] for name in ("field", "value") if name in content}
     order = Order(owner.id, BulkAction(content["action"]), at, content.get("tag"), **names)
     clients = content["clients"]
-    for start in range(0, len(clients), AT_ONCE):  # earlier versions stored more
-        change_back(order, clients[start : start + AT_ONCE], now)
-    if clients:
-        _record(ACTIONS[order.action].audited_undo, actor, owner, order, len(clients))
-    return True
+    starts = range(0, len(clients), AT_ONCE)  # earlier versions stored more
+    count = sum(change_back(order, clients[start : start + AT_ONCE], now) for start in starts)
+    if not count:
+        raise UserError("bulk_nothing_to_undo")
+    _record(ACTIONS[order.action].audited_undo, actor, owner, order, count)
+    return count
 
 
 def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> BulkJob:
@@ -115,10 +117,8 @@ def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any
 
 
 def split_chunk(job: BulkJob, chunk: BulkChunk) -> None:
-    """Move the last clients of a chunk to a new one if all have too much data for one deletion."""
-    if job.action is not BulkAction.DELETE:
-        return
-    count = count_fitting(chunk.content)
+    """Move the last clients of a chunk to a new one if all have too much data for one transaction."""
+    count = count_fitting(job.action, chunk.content)
     if count < len(chunk.content):
         last = db.session.scalar(select(func.max(BulkChunk.number)).where(BulkChunk.job_id == job.id)) or 0
         db.session.add(BulkChunk(job_id=job.id, number=last + 1, content=chunk.content[count:]))

@@ -86,15 +86,15 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
     elif is_blocked(job.owner_id):
         end_job(job, BulkState.STOPPED, now, "bulk_blocked")
     elif is_undoing:
-        change_back(make_order(job), chunk.content, now)
+        job.changed -= change_back(make_order(job), chunk.content, now)
         job.done += len(chunk.content)
-        job.changed -= len(chunk.content)
         db.session.delete(chunk)
     else:
         split_chunk(job, chunk)
-        changed = change_clients(make_order(job), chunk.content, now)
+        changed, skipped = change_clients(make_order(job), chunk.content, now)
         job.done += len(chunk.content)
         job.changed += len(changed)
+        job.skipped += skipped
         chunk.content, chunk.is_done = changed, True
     has_ended = job.state not in UNFINISHED_BULK_STATES
     db.session.commit()

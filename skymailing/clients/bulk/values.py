@@ -15,47 +15,56 @@ from skymailing.models import Client
 Attributes = Mapping[str, str]
 
 
-def clean_field(name: str, text: str) -> tuple[str, str]:
-    """Return the name of a custom field and a value for it, which may be empty.
-
-    Raises UserError or InvalidValue.
-    """
-    field, value = attribute_key(name), clean_attribute(text)
+def clean_field(name: str) -> str:
+    """Return the name of a custom field; raises UserError."""
+    field = attribute_key(name)
     if not field:
         raise UserError("client_field_unnamed")
+    return field
+
+
+def clean_value(text: str) -> str:
+    """Return a value for a custom field, which may be empty; raises UserError or InvalidValue."""
+    value = clean_attribute(text)
     if text.strip() and not value:
         raise UserError("client_value_unreadable")
-    return field, value
+    return value
 
 
-def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> list[list[Any]]:
+def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> tuple[list[list[Any]], int]:
     """Store a value for each of these clients; an empty one removes the field.
 
-    Return the ID and the earlier value of each client who was changed, None if there was none. Clients with
-    as many fields as are allowed do not get another one.
+    Return the ID and the earlier value of each client who was changed, None if there was none, and how many
+    clients were skipped because they have as many fields as are allowed.
     """
-    changed, rows = [], []
+    changed, rows, skipped = [], [], 0
     for id, attributes in _lock(owner_id, ids):
         before = attributes.get(field)
-        if (before or "") == value or (before is None and len(attributes) >= MAX_ATTRIBUTES):
+        if (before or "") == value:
+            continue
+        if before is None and len(attributes) >= MAX_ATTRIBUTES:
+            skipped += 1
             continue
         changed.append([id, before])
         rows.append((id, _replace(attributes, field, value)))
     _store(rows)
-    return changed
+    return changed, skipped
 
 
-def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> None:
-    """Restore the earlier values, except for clients whose value is no longer the one that was set."""
+def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> int:
+    """Restore the earlier values, except for clients whose value is no longer the one that was set.
+
+    A field that was removed is not restored if the client has been given as many others as are allowed.
+    Return for how many clients the value was restored.
+    """
     before: dict[int, str | None] = {item[0]: item[1] for item in changed}
-    locked = _lock(owner_id, list(before))
-    _store(
-        [
-            (id, _replace(attributes, field, before[id]))
-            for id, attributes in locked
-            if attributes.get(field, "") == value
-        ]
-    )
+    rows = []
+    for id, attributes in _lock(owner_id, list(before)):
+        is_full = field not in attributes and len(attributes) >= MAX_ATTRIBUTES
+        if attributes.get(field, "") == value and not is_full:
+            rows.append((id, _replace(attributes, field, before[id])))
+    _store(rows)
+    return len(rows)
 
 
 def _lock(owner_id: int, ids: Sequence[int]) -> Sequence[tuple[int, Attributes]]:

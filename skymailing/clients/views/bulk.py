@@ -14,10 +14,13 @@ from skymailing.clients import exports, queries
 from skymailing.clients.bulk import services
 from skymailing.clients.bulk.actions import Order, read_field_order, read_order
 from skymailing.clients.bulk.sizes import count_fitting
-from skymailing.clients.bulk.texts import describe_result
+from skymailing.clients.bulk.texts import describe_result, describe_undo
 from skymailing.clients.deletion import delete_clients
+from skymailing.clients.forms import BulkValueForm
+from skymailing.clients.known_fields import suggest_fields
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.clients import back_to_list, flash_deletion, read_filter
+from skymailing.clients.views.profile import SUGGESTED_FIELDS
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_BIG_ID, start_writing, starts_reading
 from skymailing.errors import UserError
@@ -29,7 +32,7 @@ from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
 MAX_SHOWN = 10  # clients listed on the page that asks for confirmation of a deletion
-# Form fields that the confirmation page does not repeat.
+# Form fields that the pages for a deletion and a value do not repeat.
 OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value", "field", "field_value"}
 
 
@@ -69,23 +72,39 @@ def act(name: str) -> ResponseReturnValue:
 
 
 def change_chosen(action: BulkAction, ids: Sequence[int], now: datetime) -> ResponseReturnValue:
-    """Change the chosen clients, or let a worker do it if there are many; raises UserError."""
+    """Change the chosen clients, or let a worker do it if they are many or large; raises UserError."""
+    form = BulkValueForm()
+    if action is BulkAction.SET and not form.validate():
+        return ask_for_value(form, len(ids))
     start_writing()
     if action is BulkAction.SET:
-        name, value = (request.form.get(field, "") for field in ("field", "field_value"))
-        order = read_field_order(current_user.id, name, value, now)
+        order = read_field_order(current_user.id, form.field.data or "", form.field_value.data or "", now)
     else:
         order = read_order(current_user.id, action, request.form.get("value", ""), now)
-    if len(ids) > services.AT_ONCE:
+    if len(ids) > services.AT_ONCE or count_fitting(action, ids) < len(ids):
         return start(order, ids)
-    count, removal = services.change_now(current_user, order, list(ids), audit.current_actor())
-    text = describe_result(action, count)
+    change, removal = services.change_now(current_user, order, list(ids), audit.current_actor())
+    text = describe_result(action, len(change.items), change.skipped)
     if removal is not None:
         flash_undo(text, url_for("clients.bulk_undo", removal_id=removal.id))
     else:
         flash(text, "info")
     db.session.commit()
     return redirect(back_to_list())
+
+
+def ask_for_value(form: BulkValueForm, count: int) -> str:
+    """Return the page that shows what is wrong with a field or its value, and chooses the clients again."""
+    fields = [*list_repeated(), *(("ids", text) for text in request.form.getlist("ids"))]
+    known = suggest_fields(current_user)[:SUGGESTED_FIELDS]
+    return render_template(
+        "clients/set_value.html",
+        form=form,
+        count=count,
+        fields=fields,
+        known_fields=known,
+        list_url=back_to_list(),
+    )
 
 
 def start(order: Order, ids: Sequence[int]) -> ResponseReturnValue:
@@ -108,7 +127,7 @@ def delete_chosen(ids: Sequence[int], now: datetime) -> ResponseReturnValue:
     # For many clients, the user confirms their number; if it has changed since, ask again.
     if are_many and request.form.get("count") != str(len(ids)):
         return ask_before_deletion(ids, are_many)
-    if are_many or count_fitting(ids) < len(ids):
+    if are_many or count_fitting(BulkAction.DELETE, ids) < len(ids):
         return start(Order(current_user.id, BulkAction.DELETE, now), ids)
     count, deletion = delete_clients(current_user.id, ids, now, audit.current_actor())
     flash_deletion(describe_result(BulkAction.DELETE, count), deletion)
@@ -120,8 +139,7 @@ def ask_before_deletion(ids: Sequence[int], are_many: bool) -> str:
     """Return the page that shows who will be deleted, with form fields that choose them again."""
     if are_many:
         selected_in = queries.count_selections(queries.select_ids(current_user.id, read_chosen()))
-        repeated = [pair for pair in request.form.items(multi=True) if pair[0] not in OWN_FIELDS]
-        fields = [*repeated, ("count", str(len(ids)))]
+        fields = [*list_repeated(), ("count", str(len(ids)))]
     else:
         selected_in = queries.count_selections(list(ids))
         fields = [("ids", str(id)) for id in ids]
@@ -132,6 +150,11 @@ def ask_before_deletion(ids: Sequence[int], are_many: bool) -> str:
         fields=fields,
         selected_in=selected_in,
     )
+
+
+def list_repeated() -> list[tuple[str, str]]:
+    """Return the form fields with the list's filter, and whether all clients that pass it are chosen."""
+    return [pair for pair in request.form.items(multi=True) if pair[0] not in OWN_FIELDS]
 
 
 def has_choice() -> bool:
@@ -151,11 +174,13 @@ def read_chosen() -> ColumnElement[bool]:
 def bulk_undo(removal_id: int) -> ResponseReturnValue:
     """Undo an action on a few clients."""
     try:
-        if not services.undo_now(current_user, removal_id, utcnow(), audit.current_actor()):
-            abort(404)
+        count = services.undo_now(current_user, removal_id, utcnow(), audit.current_actor())
     except UserError as error:
+        db.session.rollback()
         flash(explain(error), "warning")
-    else:
-        flash(_("Undone."), "success")
+        return redirect(url_for("clients.index"))
+    if count is None:
+        abort(404)
     db.session.commit()
+    flash(describe_undo(count), "success")
     return redirect(url_for("clients.index"))

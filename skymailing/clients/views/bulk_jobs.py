@@ -8,7 +8,7 @@ from flask_login import current_user, login_required
 from skymailing import hints
 from skymailing.audit import current_actor
 from skymailing.clients.bulk import services
-from skymailing.clients.bulk.texts import describe_action, describe_result
+from skymailing.clients.bulk.texts import describe_action, describe_job
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
@@ -29,7 +29,7 @@ def bulk_show(job_id: int) -> ResponseReturnValue:
         "clients/_bulk_progress.html" if is_partial else "clients/bulk_show.html",
         job=job,
         title=describe_action(job),
-        result=describe_result(job.action, job.changed),
+        result=describe_job(job),
         is_unfinished=job.state in UNFINISHED_BULK_STATES,
         can_be_undone=services.can_be_undone(job, utcnow()),
         error=explain(UserError(job.error)) if job.error else "",

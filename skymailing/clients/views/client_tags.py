@@ -32,7 +32,7 @@ def add_client_tags(client_id: int) -> ResponseReturnValue:
         return render_profile(get_own(Client, client_id), new_tags=text, tag_error=explain(error))
     db.session.commit()
     if is_partial_request():  # the list of clients
-        return render_template("clients/_row_tags.html", names=find_tags([client_id])[client_id])
+        return render_template("clients/_row_tags.html", names=find_tags([client_id]).get(client_id, []))
     if added:
         flash(ngettext("%(num)d tag added.", "%(num)d tags added.", len(added)), "success")
     else:

@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_login import current_user, login_required
 from werkzeug.datastructures import MultiDict
 
@@ -22,11 +22,13 @@ from skymailing.clients.last_contacts import find_last_contacts
 from skymailing.clients.list_columns import Columns
 from skymailing.clients.listing import read_listing
 from skymailing.clients.search.matching import clean_search
+from skymailing.clients.sorting import TooManyToSort
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import Page
 from skymailing.db.time_limit import TookTooLong
 from skymailing.delivery.audience.fields import Activity, State
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
@@ -64,11 +66,18 @@ def index() -> ResponseReturnValue:
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=listing.sort,
         sort_labels=list_sorts(columns, listing.sort),
-        unsorted=explain(listing.unsorted) if listing.unsorted else "",
+        unsorted=explain_order(listing.unsorted) if listing.unsorted else "",
         **make_column_context(columns, page),
         bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
         **make_activity_context(page, now),
     )
+
+
+def explain_order(error: UserError) -> str:
+    """Return why the list does not have the order that was chosen."""
+    if isinstance(error, TooManyToSort):
+        return explain(UserError(error.code, limit=format_decimal(error.limit)))
+    return explain(error)
 
 
 def read_sort(columns: Columns) -> str:

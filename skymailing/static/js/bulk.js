@@ -32,6 +32,7 @@ if (form) {
   });
   form.addEventListener("keydown", (event) => {
     const group = event.target.closest(".bulk-value");
+    if (event.isComposing) return; // the key is for an input method
     if (event.key === "Enter" && group && event.target.matches("input")) {
       event.preventDefault(); // would press the form's first button
       group.querySelector("button").click();
