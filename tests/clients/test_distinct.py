@@ -188,7 +188,7 @@ def test_a_group_with_a_pair_of_another_one_is_hidden_after_it(browser: FlaskCli
     phone = {"boris@x.com", "anna1@x.com", "anna2@x.com"}
     assert list_groups(browser) == [phone, {"anna0@x.com", "anna2@x.com"}]
     assert list_buttons(browser) == ["All are different", None]
-    assert list_reasons(browser) == [None, "Some pairs of this group are listed above"]
+    assert list_reasons(browser) == [None, "Some pairs of this group are listed before it"]
 
     hide_first(browser)
 
