@@ -85,7 +85,7 @@ MODULES = (
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
-# These benchmarks take minutes and do not run by default; the first two are part of `make soak`.
+# These take minutes and do not run by default; `crowd` and `mailbox` are part of `make soak`.
 SOAK = {"crowd", "mailbox", "partitions", "replica", "years"}
 
 

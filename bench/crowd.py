@@ -1,4 +1,4 @@
-"""Benchmark the site for simulated users during a mailing, even while Redis or the database is down."""
+"""Benchmark the site with simulated users during a mailing, and while Redis or the database is down."""
 
 import contextlib
 import json
@@ -105,7 +105,7 @@ class Setup:
 
 
 def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure 50 people who use the site before and during a mailing, and during two faults."""
+    """Measure the site with 50 users before and during a mailing, and during two faults."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         send(testbed, service, WARM_UP)
         owner = service.add_owner(sizes.crowd_letters)

@@ -186,7 +186,7 @@ def listmonk(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The medians of a figure for both programs, and the median of its ratio in each round."""
+    """The medians of a figure for both programs, and the median of the rounds' ratios."""
 
     ours: float
     theirs: float

@@ -1,4 +1,4 @@
-"""Record exports, deletions and managers' actions in the audit log, in the transaction that performs them."""
+"""Record deletions and managers' actions in the audit log, in their transaction, and exports in their own."""
 
 import getpass
 from collections.abc import Iterator

@@ -91,7 +91,7 @@ def parse_address(text: str) -> str:
 def parse_recipient(text: str) -> str:
     """Return the address of a client, whose local part may be in any script (RFC 6531); raises InvalidEmail.
 
-    Such a local part is in Unicode's form NFC. Accounts and settings use `parse_address`: their letters
+    Such a local part is normalized to NFC. Accounts and settings use `parse_address`: their letters
     must be deliverable through every mail server.
     """
     try:
@@ -212,7 +212,7 @@ def mailbox_key(email: str) -> str:
 
 
 def person_key(email: str) -> str:
-    """Return the mailbox that an address probably leads to; Yandex delivers all its domains to one."""
+    """Return the mailbox that an address probably leads to; Yandex's domains share mailboxes."""
     local, _at, domain = mailbox_key(email).rpartition("@")
     if domain in YANDEX_DOMAINS:
         local, domain = local.replace(".", "-"), "yandex.ru"

@@ -66,7 +66,7 @@ TITLES = {
 class FieldError:
     """An error in one value: a JSON pointer into the body (RFC 6901), a code, and a text.
 
-    A query parameter has its name instead of the pointer.
+    For a query parameter, its name replaces the pointer.
     """
 
     pointer: str
@@ -104,7 +104,7 @@ OWN_ERRORS = "api_"  # the prefix of the names of their texts
 
 
 class ApiError(UserError):
-    """A request that the API itself refuses, not a service; the name of its text is `api_<code>`."""
+    """A request refused by the API itself, not by a service; its text is named `api_<code>`."""
 
     def __init__(
         self, status: int, code: str, headers: Mapping[str, str] | None = None, **values: object

@@ -11,7 +11,7 @@ CODES: dict[str, Any] = {
     "unknown_field": _l("There is no such field."),
     "null": _l("This field cannot be null."),
 }
-# marshmallow's messages that have their own code; TEXTS contains the others.
+# marshmallow's messages that have their own code; TEXTS and PATTERNS contain the others.
 MESSAGES = {
     "Missing data for required field.": "required",
     "Unknown field.": "unknown_field",

@@ -54,7 +54,7 @@ def list_languages(now: datetime) -> set[str]:
 
 
 def choose_random_ids(count: int, now: datetime, language: str) -> list[int]:
-    """Return the IDs of up to `count` randomly chosen published articles: first those in a language."""
+    """Return the IDs of up to `count` random published articles: those in `language` first."""
     articles = list_published(now)
     random.shuffle(articles)
     articles.sort(key=lambda article: article.language != language)
@@ -78,7 +78,7 @@ def _list_dated_articles() -> list[DatedArticle]:
 def _read_article_dates(_label: str) -> list[tuple[int, float, str]]:
     """Return every dated article, including future ones, newest first.
 
-    The function's name is part of the key: rename it when the values change, since hosts are upgraded one by
+    The function's name is part of the key: rename it if the columns change, since hosts are upgraded one by
     one.
     """
     columns = select(Article.id, Article.published_at, Article.language)

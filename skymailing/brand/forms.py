@@ -111,7 +111,7 @@ class BrandForm(FlaskForm):
     removes_logo = BooleanField(_l("Remove the logo"))
 
     def validate_color(self, field: ColorField) -> None:
-        """Accept a colour such as #0b5fa5; browsers without a colour chooser send any text."""
+        """Accept a colour such as #0b5fa5; browsers without a picker may send any text."""
         try:
             field.data = parse_color(field.data) if field.data and not self.removes_color.data else ""
         except ValueError as error:

@@ -94,7 +94,7 @@ class CachedPage:
 
 
 def configure(app: Flask) -> None:
-    """Put the cache in front of the app. Call this first, so that `finish_page` runs last."""
+    """Put the cache in front of the app. Call this early, so that `finish_page` runs late."""
     kinds = app.extensions[EXTENSION] = PageKinds()
     app.wsgi_app = PageCache(app, app.wsgi_app, kinds)  # type: ignore[method-assign]  # Flask's way
     app.after_request(finish_page)

@@ -57,8 +57,8 @@ def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:
 
 def set_types(owner_id: int, types: Mapping[str, AttributeType], *, keeps_known: bool = False) -> None:
     """Store types; with `keeps_known`, only for attributes that have none yet."""
-    # Inserted clients share the key of their owner's row. A stronger lock would wait for the clients of
-    # another batch, which may be waiting for the tags of this one.
+    # Inserting clients takes a key-share lock on the owner's row. A stronger lock would wait for another
+    # batch, which may be waiting for the tags of this one.
     locked = select(User).where(User.id == owner_id).with_for_update(key_share=True)
     user = db.session.scalar(locked.execution_options(populate_existing=True))
     if user is None:

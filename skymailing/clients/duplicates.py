@@ -21,7 +21,7 @@ BATCH = 2_000  # rows between two checks of the time limit
 MAX_PAIRS = 50  # to show; the last group is shown completely
 MAX_MEMBERS = 20  # of a group
 MAX_PHONES = 3  # attributes with phone numbers
-# A client belongs to one group per name and mailbox, and to one for each phone.
+# A client is in one group by name, one by mailbox, and one for each phone.
 HIDDEN_BY_ONE = MAX_MEMBERS // 2 * MAX_PHONES
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
 PHONE_DIGITS = 7  # minimum; only the last ten are compared, since a number may begin with either +7 or 8
@@ -95,12 +95,12 @@ def _make_groups(
     phones: Sequence[str],
     listed: Sequence[list[int]],
 ) -> Iterator[Group]:
-    """Yield groups until there are MAX_PAIRS pairs, each pair once; `listed` are the IDs of all groups."""
+    """Yield groups up to MAX_PAIRS pairs, each pair once; `listed` has the client IDs of all groups."""
     seen: set[tuple[int, int]] = set()
     for match, ids in found:
         if len(seen) >= MAX_PAIRS:
             return
-        # One may have been deleted since.
+        # A client may be gone by now.
         members = [clients[id] for id in ids if id in clients]
         newest = members[0] if members else None
         members = [client for client in members if newest and is_match(client, newest, match, phones)]
@@ -144,7 +144,7 @@ def list_values(client: Client, phones: Sequence[str]) -> Sequence[Any]:
 def compare_clients(owner_id: int, max_groups: int) -> Comparison:
     """Compare the owner's clients, newest first, until all are compared or time runs out.
 
-    Of each kind, at most `max_groups` groups are found, each with its MAX_MEMBERS newest clients.
+    At most `max_groups` groups of each kind are found, each with its MAX_MEMBERS newest clients.
     """
     phones = [name for name in list_known_attributes(owner_id) if PHONE_NAME.search(name)][:MAX_PHONES]
     columns = (Client.id, Client.email_key, Client.full_name)

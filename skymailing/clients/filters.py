@@ -1,4 +1,4 @@
-"""Filter the address book by a search, a tag, a segment, a status and an activity."""
+"""Filter the address book by search, tag, segment, status and activity."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from skymailing.models import Client, Segment, User
 
 @dataclass(frozen=True, slots=True)
 class ClientFilter:
-    """The filter of the list of clients; empty values exclude no one.
+    """The filter of the client list; empty values exclude no one.
 
     A new criterion needs a field here, a condition in `criteria`, and an argument in the page's URL.
     """

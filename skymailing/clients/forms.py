@@ -44,7 +44,7 @@ ACTIVITY_LABELS: dict[str, Any] = {
     Activity.QUIET: lazy_pgettext("activity", "quiet"),
     Activity.NEW: lazy_pgettext("activity", "new"),
 }
-# The labels of the list's filter, in the plural.
+# Plural labels for the list's filter.
 ACTIVITY_FILTERS: dict[str, Any] = {
     Activity.ACTIVE: lazy_pgettext("clients", "Active"),
     Activity.QUIET: lazy_pgettext("clients", "Quiet"),

@@ -13,7 +13,7 @@ SORTED = ("changed", *LAST)
 DEFAULT = ("tags", "added")
 ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
-# Without a choice, the attributes that most clients have are shown, too.
+# Without a choice, the most common attributes are shown, too.
 MAX_DEFAULT_ATTRIBUTES = 3
 DEFAULT_SHARE = 0.25
 
@@ -27,7 +27,7 @@ class Columns:
     is_default: bool
 
     def has_values(self, column: str) -> bool:
-        """Return whether a column, shown or not, has one value for each client that has no index."""
+        """Return whether a column, shown or not, has one unindexed value per client."""
         return column in SORTED or column in self.attributes
 
 

@@ -1,4 +1,4 @@
-"""Notes that owners write into the timelines of clients, and keep with them."""
+"""Notes that owners add to the timelines of clients."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ def find_notes(client_ids: Sequence[int]) -> dict[int, list[StoredNote]]:
 
 
 def restore_notes(owner_id: int, notes: Mapping[int, Iterable[StoredNote]]) -> None:
-    """Give the notes of an undo record to clients, by the ID of the client."""
+    """Restore the notes of an undo record, given by client ID."""
     rows: list[dict[str, Any]] = [
         {"owner_id": owner_id, "client_id": client_id, "text": text, "created_at": datetime.fromisoformat(at)}
         for client_id, stored in notes.items()
@@ -78,7 +78,7 @@ def restore_notes(owner_id: int, notes: Mapping[int, Iterable[StoredNote]]) -> N
 
 
 def move_notes(giver_id: int, receiver_id: int, ids: Sequence[int] | None = None) -> list[int]:
-    """Give a client's notes to another client: all of them, or those with these IDs. Return their IDs."""
+    """Move a client's notes to another client: all, or those with these IDs. Return the moved IDs."""
     given = ClientNote.client_id == giver_id
     if ids is not None:
         given &= ClientNote.id.in_(ids)

@@ -10,7 +10,7 @@ DAY = timedelta(days=1)
 # How long after the end of its day a transactional letter expires. Letters of sequences wait until they can
 # be sent or are skipped; see `lateness`.
 PATIENCE = timedelta(days=3)
-# The maximum age of sequences' letters that owners send again.
+# The maximum age of sequences' letters that owners can resend.
 SEQUENCE_PATIENCE = timedelta(days=8)
 
 

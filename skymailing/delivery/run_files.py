@@ -49,7 +49,7 @@ def add_files(session: Session, run: Run, files: Iterable[RunFile]) -> None:
 
 
 def list_message_files(session: Session, message_ids: set[int]) -> Mapping[int, list[MessageFile]]:
-    """Return the files of messages by the messages' IDs."""
+    """Return the files of messages, by message ID."""
     files: dict[int, list[MessageFile]] = {}
     statement = select(MessageFile).where(MessageFile.message_id.in_(message_ids)).order_by(MessageFile.id)
     for file in session.scalars(statement):
@@ -65,7 +65,7 @@ def read_message_files(session: Session, message_id: int) -> tuple[AttachedFile,
 
 
 def load_files(run_id: int, variant: int) -> tuple[AttachedFile, ...]:
-    """Return the files of a run's letters, or of those of a variant, with their contents."""
+    """Return the files of a run's letters, or of a variant's letters, with contents."""
     statement = (
         select(RunFile.name, RunFile.content_type, StoredFile.content)
         .join(StoredFile, StoredFile.id == RunFile.file_id)

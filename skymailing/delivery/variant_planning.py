@@ -24,7 +24,7 @@ from skymailing.models import (
 
 
 def begin_test(run: Run, mailing: Mailing, now: datetime) -> None:
-    """Give a new run of a mailing with variants the settings of its test.
+    """Set up the test of a new run of a mailing with variants.
 
     The time for results begins when the sending hours next open.
     """
@@ -56,7 +56,7 @@ def copy_variants(session: Session, run: Run, mailing: Mailing, bodies: NewBodie
 
 
 def skip_empty_test(session: Session, mailing: Mailing, run: Run, now: datetime) -> None:
-    """Send variant A to all clients if the sample happens to be empty, as with very few clients."""
+    """Send variant A to all clients if the sample is empty, as can happen with very few clients."""
     in_sample = select(Delivery.id).where(Delivery.run_id == run.id, IN_SAMPLE).limit(1)
     if run.winner_by == WinnerBy.CLICKS and session.scalar(in_sample) is None:
         set_winner(mailing, run, 1, Decision.NO_DIFFERENCE, now)

@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "account": ("account-data", "limits"),
     "developers": ("api-keys", "transactional", "webhooks"),
 }
-# Their pictures are in `static/img/help/`; `make screenshots` takes them.
+# Pages with a picture in `static/img/help/`, from `make screenshots`.
 PICTURED = frozenset({"import", "segments", "forms", "first-message", "mailing", "statistics"})
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -41,7 +41,7 @@ LONGEST_QUERY = 100
 class HelpPage:
     """A help page: its first line is the title, its first paragraph without links the summary.
 
-    A last line such as `[search]: # "bounces undelivered"` has more words for the search. Markdown hides it.
+    A last line such as `[search]: # "bounces undelivered"` adds words for the search. Markdown hides it.
     """
 
     slug: str
@@ -74,7 +74,7 @@ def list_related(slug: str, language: str) -> list[HelpPage]:
 
 
 def search(query: str, language: str) -> list[HelpPage]:
-    """Return the pages with most words of the query, best first: those that are about them."""
+    """Return the pages with the most words of the query, those that are about them first."""
     stems = {_stem(word) for word in _list_words(query[:LONGEST_QUERY])[:MAX_WORDS]}
     pages = [page for slug in list_slugs() if (page := find_page(slug, language))]
     most = max(_count(page.words, stems) for page in pages)

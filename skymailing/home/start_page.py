@@ -38,7 +38,7 @@ class NextStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The number of clients, and how many were added and unsubscribed in the last days."""
+    """The number of clients, and how many were added or unsubscribed recently."""
 
     clients: BoundedCount
     added: BoundedCount

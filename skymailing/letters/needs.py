@@ -102,7 +102,7 @@ def root_of(path: Path) -> Path:
 
 
 def find_missing(needed: Iterable[Path], values: Mapping[str, object]) -> Iterator[Path]:
-    """Yield the places where the values lack a needed one."""
+    """Yield the places where a needed value is missing."""
     places = (place for path in needed for place in expand(path, values))
     for place in islice(places, MAX_PLACES):
         if place[-1] != LIST:

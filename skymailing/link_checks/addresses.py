@@ -19,7 +19,7 @@ PORTS = {"http": 80, "https": TLS_PORT}
 
 
 class NotAllowed(UserError):
-    """The address does not belong to the public internet, or cannot be read."""
+    """The address does not belong to the public internet, or is malformed."""
 
     def __init__(self) -> None:
         super().__init__("link_not_allowed")
@@ -49,7 +49,7 @@ class Target:
 
 
 def find_links(content: Content, own_site: str) -> FoundLinks:
-    """Return the links of a letter to other sites.
+    """Return a letter's links to other sites.
 
     Links with client values, such as the unsubscribe link, are skipped: they differ for each recipient.
     """

@@ -1,4 +1,4 @@
-"""Check, for a mailing's form, what decides whether its letters arrive in the inbox (`checkup`)."""
+"""Check, for the mailing form, what could keep letters out of the inbox (`checkup`)."""
 
 from skymailing.checkup.audience_checks import Crowd
 from skymailing.checkup.registry import (

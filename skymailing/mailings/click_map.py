@@ -1,4 +1,4 @@
-"""Show the owner a run's letter, with the number of people who followed it next to each link."""
+"""Show the owner a run's letter and, next to each link, how many people followed it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

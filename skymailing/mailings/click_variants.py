@@ -1,4 +1,4 @@
-"""The clicks in the letters of each variant of a test: whose letters contain it, and its links."""
+"""The clicks in the letters of each variant of a test: by how many people, and on which links."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def has_variant(run: Run, variant: int) -> ColumnElement[bool]:
 
 
 def count_links(run: Run, variant: int) -> list[LinkCounts]:
-    """Return the links in the letters of a variant, and how many times they were followed there."""
+    """Return the links in the letters of a variant, and how often they were followed there."""
     sums = (
         func.count().filter(Click.clicks > 0),
         func.sum(Click.clicks),

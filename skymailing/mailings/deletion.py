@@ -65,7 +65,7 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
         chosen = select(Sender.id).where(Sender.id == sender_id, Sender.owner_id == owner_id)
         if db.session.scalar(chosen.with_for_update(read=True, key_share=True)) is None:
             raise MailingError("mailing_sender_deleted")
-    # They have no variants, either.
+    # Nor do they have variants.
     variants = [VariantValues(**variant) for variant in content.get("variants", [])]
     if find_unknown_messages(owner_id, variants):
         raise MailingError("mailing_message_deleted")

@@ -1,4 +1,4 @@
-"""Suggest a start from when people clicked: the weekday and the hours with the largest share of clicks."""
+"""Suggest a start time from past clicks: the weekday and the hours with the largest share of them."""
 
 from collections import Counter
 from contextlib import suppress
@@ -14,16 +14,16 @@ from skymailing.models import RunInterval, User
 
 DAYS = 90
 FEWEST = 100  # people who clicked
-SMALLEST_SHARE = 0.1  # of the clicks; 1.8% would be usual if they came evenly
+SMALLEST_SHARE = 0.1  # of the clicks; evenly spread, it would be 1.8%
 HOURS = 3
-QUARTER = 900  # seconds; no interval crosses a quarter of an hour, at which hours begin in all time zones
+QUARTER = 900  # seconds; in all time zones, hours begin on quarter hours, which no interval crosses
 SECONDS = 0.5
 MARGIN = timedelta(minutes=15)  # enough time to finish the form
 
 
 @dataclass(frozen=True, slots=True)
 class GoodHour:
-    """The hours in which most people clicked, on one weekday, and when these hours begin next."""
+    """The hours of one weekday in which the most people clicked, and when they begin next."""
 
     starts_at: datetime
     ends_at: datetime
@@ -32,7 +32,7 @@ class GoodHour:
 
 
 def find_good_hour(owner: User, now: datetime) -> GoodHour | None:
-    """Return when people clicked most in the owner's time zone; None if too few did, or at many times."""
+    """Return when people clicked most in the owner's time zone; None if too few did, or too evenly."""
     zone = ZoneInfo(owner.timezone)
     counts: Counter[tuple[int, int]] = Counter()
     with suppress(TookTooLong), limit_time(SECONDS):
@@ -43,7 +43,7 @@ def find_good_hour(owner: User, now: datetime) -> GoodHour | None:
         return None
     starts = [(day, hour) for day in range(7) for hour in range(25 - HOURS)]
     sums = {(day, hour): sum(counts[day, hour + n] for n in range(HOURS)) for day, hour in starts}
-    # Of equal sums, the last: its first hour has clicks.
+    # Of equal sums, the last, because its first hour usually has clicks.
     (weekday, hour), people = max(sums.items(), key=lambda item: (item[1], item[0]))
     if people < total * SMALLEST_SHARE:
         return None

@@ -44,7 +44,7 @@ def _post_one(user_id: int, now: datetime) -> bool:
 
 
 def post_pause_notices() -> int:
-    """Add letters about mailings that bounces or complaints paused to the outbox; return how many."""
+    """Add due notices of pauses (after bounces or complaints) to the outbox; return how many."""
     due = select(Reputation.owner_id).where(Reputation.is_notice_due).limit(BATCH)
     ids = db.session.scalars(due).all()
     db.session.rollback()

@@ -1,4 +1,4 @@
-"""The fields of the mailing form for its A/B test."""
+"""The mailing form's fields for the A/B test."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -99,7 +99,7 @@ class VariantFields:
             self._field("subject", letter).flags.maxlength = SUBJECT_MAX_LENGTH
 
     def read_variants(self) -> dict[str, Any]:
-        """Return the values of MailingValues about the test."""
+        """Return the test's values for MailingValues."""
         count = self.variants.data if self.variants.data in range(2, MAX_VARIANTS + 1) else 0
         percent, hours = self.sample_percent.data, self.test_hours.data
         return {

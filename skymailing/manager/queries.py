@@ -231,7 +231,7 @@ def to_bounded(number: int) -> BoundedCount:
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
-    """Return a page of articles, the latest publication first; drafts count from when they were begun."""
+    """Return a page of articles, the latest publication first; drafts are sorted by creation time."""
     statement = select(Article).options(joinedload(Article.author))
     if title:
         statement = statement.where(contains(Article.title, title))
@@ -257,7 +257,7 @@ def list_audit(
 def _search_audit(statement: Select[Any], text: str, cursor: str | None) -> Page:
     """Return a page of entries with the text; the next page may continue the search in older entries.
 
-    No index helps to find a part of a name, so one request reads at most SEARCHED_ENTRIES.
+    No index helps find part of a name, so one request reads at most SEARCHED_ENTRIES.
     """
     position = read_cursor(cursor, BY_ENTRY) if cursor else None
     if position:

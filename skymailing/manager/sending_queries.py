@@ -32,7 +32,7 @@ def list_owners(
 ) -> Page:
     """Return a page of rows (User, letters, bounces, complaints, accepted, paused_at) of the last 30 days.
 
-    Rows are sorted by letters or accepted ones, the most first, or by the share of bounces or complaints, the
+    Rows are sorted by letters or accepted letters, most first, or by the share of bounces or complaints,
     worst first. Owners with too few letters for a share come last.
     """
     sums = [_sum(kind).label(kind.value) for kind in SHOWN_KINDS]
@@ -44,7 +44,7 @@ def list_owners(
         .having(_sum(UsageKind.LETTERS) > 0)
         .subquery()
     )
-    # Integers, because a cursor repeats them exactly.
+    # Integers, which a cursor reproduces exactly.
     share = case(
         (totals.c.letters >= MIN_LETTERS, totals.c[order.value] * MILLION // totals.c.letters), else_=0
     )

@@ -122,7 +122,7 @@ def _remove_from(model: Any, layout: Layout, saved: Any, current: Any) -> None:
 
 
 def make_first_layout(format: SourceFormat, language: str) -> str:
-    """Return the content of a new layout: the owner's brand around the place of the message."""
+    """Return a new layout: in HTML, the place of the message; in blocks, also the owner's brand around it."""
     if format is SourceFormat.HTML:
         return lay_out("{{ content }}", language)
     blocks = [

@@ -263,8 +263,8 @@ class Route(Model):
     # When a test letter was last sent to ourselves, and its result; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     probe: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
-    # The value of MAIL_BOUNCE_ADDRESS with which a test letter has shown that letters keep a return path with
-    # a token; empty if no test has.
+    # The value of MAIL_BOUNCE_ADDRESS with which a test letter kept its return path with a token; empty if
+    # none has.
     bounce_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
 
 

@@ -54,11 +54,11 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
     start = time.monotonic()
     sent = 0
     for server_id in _list_servers(now):
-        # Each window has a new time, so that its letters are leased for the whole lease.
+        # Each window has a new time, so that its letters get the full lease.
         while _has_due(at := now + timedelta(seconds=time.monotonic() - start), server_id):
             count = _send_window(at, server_id)
             sent += count or 0
-            # Check this even if the server cannot be used, since that may have taken a long time to find out.
+            # Check this even if the server cannot be used, since finding that out may have taken a long time.
             if should_yield(time.monotonic() - start):
                 hints.hint_outbox()
                 return sent

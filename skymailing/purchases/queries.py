@@ -75,7 +75,7 @@ def add_amounts() -> ColumnElement[Any]:
 
 
 def sum_up(conditions: Iterable[ColumnElement[bool]], most: int | None) -> Sales:
-    """Return the sales of the purchases that meet the conditions; list the mailings with most orders."""
+    """Return the sales of purchases that meet the conditions; list the mailings with the most orders."""
     orders = func.count()
     statement = (
         select(Purchase.mailing_id, Mailing.name, Purchase.currency, orders, add_amounts())

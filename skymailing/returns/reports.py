@@ -14,7 +14,7 @@ HOST_LENGTH = 255
 class Kind(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
-    # The client asks for no more letters.
+    # The client wants no more letters.
     UNSUBSCRIBE = "unsubscribe"
     # A vacation message or another automatic reply.
     AUTO_REPLY = "auto_reply"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """Headers of our letter that the report quotes; empty if it does not.
+    """Headers of our letter that the report quotes; others are empty.
 
     `return_token` is the token of its return path, to which the report was sent.
     """

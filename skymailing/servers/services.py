@@ -22,7 +22,7 @@ from skymailing.settings.quotas import quota_settings
 PORTS = (25, 465, 587, 2525)
 TESTS_PER_HOUR = 20
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label must contain a letter: this excludes IP addresses, for which no one issues certificates.
+# The last label must contain a letter: this excludes IP addresses, which certificates rarely name.
 HOST = re.compile(rf"(?=.{{4,253}}$)(?:{LABEL}\.)+(?=[a-z0-9-]*[a-z]){LABEL}")
 
 

@@ -13,7 +13,7 @@ from skymailing.errors import ConfigurationError, UserError
 UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
 # Such an address needs no parser, whose import would slow down every command.
 PLAIN_SENDER = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,20}")
-# A local part has 64 characters (RFC 5321, 4.5.3.1.1), of which a + and the token take 41.
+# A local part has at most 64 characters (RFC 5321, 4.5.3.1.1); a + and the token take 41.
 BOUNCE_NAME_LENGTH = 23
 HOST_WITH_PORT = re.compile(r"(?P<host>[^:/\s]+):(?P<port>\d+)")
 # Hosting providers supply URLs without a driver.

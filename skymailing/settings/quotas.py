@@ -1,4 +1,4 @@
-"""Define the limits of one user. LIMIT_<NAME> in the environment sets a limit; 0 means no limit."""
+"""Define the limits per user. LIMIT_<NAME> in the environment sets a limit; 0 means no limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ LARGEST_DAYS = 36_500
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """The limits of one user. Limits on letters only delay them."""
+    """The limits per user. Limits on letters only delay them."""
 
     letters_per_hour: int = 0
     letters_per_day: int = 0
@@ -45,7 +45,7 @@ class QuotaSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "QuotaSettings":
-        """Return the settings of the environment, or their defaults; raises ConfigurationError."""
+        """Return settings from the environment, or their defaults; raises ConfigurationError."""
         variables = {field.name: (f"LIMIT_{field.name.upper()}", LARGEST_LIMIT) for field in fields(cls)}
         variables["new_account_days"] = ("LIMIT_NEW_ACCOUNT_DAYS", LARGEST_DAYS)
         return cls(**read_numbers(environ, variables, "a whole number, 0 for no limit"))

@@ -36,7 +36,7 @@ class FormField:
 
     @property
     def attribute(self) -> str:
-        """The key of the client's data; empty for the name."""
+        """The key in the client's data; empty for the name."""
         return self.key.removeprefix(ATTRIBUTE_PREFIX) if self.key.startswith(ATTRIBUTE_PREFIX) else ""
 
 

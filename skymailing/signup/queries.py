@@ -1,4 +1,4 @@
-"""Read forms and their numbers."""
+"""Query forms and their counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ RECENT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers of people who requested and confirmed a subscription, in total and in the last 30 days."""
+    """How many people requested and confirmed a subscription, in total and in the last 30 days."""
 
     requested: int = 0
     confirmed: int = 0
@@ -45,7 +45,7 @@ def select_signups(form_id: int, is_confirmed: bool | None) -> Select[tuple[Sign
 
 
 def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
-    """Return the numbers of each form that has any, by its ID."""
+    """Return the counts of each form that has any, by form ID."""
     is_recent = FormDay.day > find_day(now) - timedelta(days=RECENT_DAYS)
     sums = [func.sum(column) for column in (FormDay.requested, FormDay.confirmed)]
     recent = [
@@ -57,7 +57,7 @@ def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
 
 
 def count_waiting(form_id: int) -> int:
-    """Return how many people have confirmed after their owner's client limit was reached."""
+    """Return how many people confirmed after the owner's client limit was reached."""
     waiting = select(func.count()).where(Signup.form_id == form_id, Signup.is_waiting)
     return db.session.scalar(waiting) or 0
 
@@ -77,7 +77,7 @@ PUBLIC = (
 
 
 def keep_open(form_id: int) -> bool:
-    """Return whether a form still accepts sign-ups; it cannot be deleted until the transaction ends."""
+    """Return whether a form still accepts sign-ups, and prevent deletion until the transaction ends."""
     accepts = (
         SignupForm.is_open
         & User.confirmed_at.is_not(None)

@@ -43,7 +43,7 @@ def list_topic_choices(owner_id: int) -> list[tuple[int, str]]:
 
 
 def count_choices(owner_id: int) -> dict[int, Counts]:
-    """Return how many people joined and left each topic of the owner, by its ID."""
+    """Return how many people joined and left each of the owner's topics, by ID."""
     joined = func.count().filter(TopicChoice.is_joined)
     left = func.count().filter(~TopicChoice.is_joined)
     rows = select(TopicChoice.topic_id, joined, left).where(TopicChoice.owner_id == owner_id)

@@ -17,7 +17,7 @@ CLICKS_PER_EVENT = 500
 
 
 def report_clicks(connection: Connection, letters: Sequence[LetterClicks], now: datetime) -> None:
-    """Report the counts that a fold has changed; for owners who want none, this is one statement."""
+    """Report the counts that a fold has changed; if no owner wants them, this is one statement."""
     owners = find_interested_owners(connection, EventType.CLICKS_COUNTED)
     if not owners:
         return

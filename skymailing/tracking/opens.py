@@ -108,8 +108,7 @@ _OPENS = Upsert(_make_upsert)
 def forget_opens(connection: Connection, owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
     """Remove opens that were stored with people's consent; folds wait until this transaction ends."""
     take_turn(connection, now)
-    # Search by client, because an index finds a client's letters; those of merged clients belong to the kept
-    # one.
+    # Search by client, which uses an index; letters of merged clients belong to the client that was kept.
     own = select(Client.id).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
     letters = select(Delivery.id).where(Delivery.client_id.in_(own))
     counted = (Engagement.opens > 0) & Engagement.delivery_id.in_(letters)

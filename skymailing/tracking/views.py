@@ -1,4 +1,4 @@
-"""The public URLs in letters: links that count clicks, and the image that shows opens."""
+"""The public URLs in letters: links that count clicks, and an image that tracks opens."""
 
 from base64 import b64decode
 

@@ -58,7 +58,7 @@ def read_upload(file: IO[bytes]) -> bytes:
 def decode(content: bytes, max_side: int) -> Iterator[Image.Image]:
     """Yield an uploaded picture, reduced to at most `max_side` pixels in width and height.
 
-    A host decodes one picture at a time, which limits its use of memory. Type and size come from the content,
+    A host decodes one picture at a time, which limits its memory use. Type and size come from the content,
     never from the file name. Metadata, such as a location, and data after the picture are dropped.
 
     Raises UserError `picture_unreadable`, `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if

@@ -43,7 +43,7 @@ REPLY_PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
 
 
 def translate_reply(text: str) -> str:
-    """Return the engine's messages in the current language, and a server's reply unchanged."""
+    """Return an engine message in the current language, or a server's reply unchanged."""
     for pattern, translation in REPLY_PATTERNS:
         if match := pattern.fullmatch(text):
             return str(translation) % match.groupdict()

@@ -1,4 +1,4 @@
-"""Send the calls of webhooks in a thread that runs alongside a worker's jobs, and record the results.
+"""Send webhook calls in a thread that runs alongside a worker's jobs, and record the results.
 
 Mailings do not wait for webhooks: the thread mostly waits for the network, and while letters are being sent
 it pauses between batches. One worker at a time does this. If it dies, the leases of its calls expire, and
@@ -91,7 +91,7 @@ def _are_letters_being_sent() -> bool:
 
 
 def _start_turns(lane: Lane, max_calls: int) -> bool:
-    """Claim and start up to `max_calls` that are due; return whether letters remain to be reported."""
+    """Claim and start up to `max_calls` due calls; return whether letters remain to be reported."""
     has_letters = _add_letter_calls()
     start_reading()
     wanted = lane.choose(claims.list_due_endpoints(utcnow()), max_calls)
@@ -106,7 +106,7 @@ def _start_turns(lane: Lane, max_calls: int) -> bool:
 
 
 def _add_letter_calls() -> bool:
-    """Add the next calls about letters; return whether there are any, even if they are not complete yet."""
+    """Add the next calls about letters; return whether there are any, even incomplete ones."""
     start_reading()
     waiting = letters.list_waiting_endpoints()
     db.session.rollback()
@@ -117,7 +117,7 @@ def _add_letter_calls() -> bool:
 
 
 def record(results: Sequence[TurnResult]) -> None:
-    """Record the results of turns, and send hints for letters to owners whose endpoints were disabled."""
+    """Record the results of turns; hint that the outbox has letters if endpoints were disabled."""
     if results:
         write_with_retries(partial(_record, results), RECORD_SECONDS)
 

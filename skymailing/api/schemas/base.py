@@ -81,7 +81,7 @@ class PageQuery(StrictSchema):
 
 
 def id_field(*, is_big: bool = False, in_query: bool = False, **options: Any) -> fields.Integer:
-    """Return the field of an ID that fits in the key's column; in a query, it is a string."""
+    """Return a field for an ID that fits in the key's column; in a query, it is a string."""
     largest = LARGEST_BIG_ID if is_big else LARGEST_ID
     return fields.Integer(strict=not in_query, validate=Range(1, largest), **options)
 

@@ -13,7 +13,7 @@ TYPES = [type_.value for type_ in OFFERED_TYPES]
 
 
 def events_field(**options: Any) -> fields.List[Any]:
-    """Return the field of the types of events that an endpoint gets."""
+    """Return a field for the types of events that an endpoint gets."""
     return fields.List(fields.String(validate=OneOf(TYPES)), validate=Length(1, len(TYPES)), **options)
 
 
@@ -43,7 +43,7 @@ class WebhookSecret(WebhookSchema):
 
 
 class WebhookChange(StrictSchema):
-    """Some values of an endpoint; the others stay."""
+    """Some values of an endpoint; others are kept."""
 
     url = fields.String(validate=Length(1, URL_MAX_LENGTH))
     events = events_field()
@@ -57,7 +57,7 @@ class NewWebhook(WebhookChange):
 
 
 class CallSchema(OutputSchema):
-    """The calls of an endpoint with one event, until it accepts one."""
+    """The calls that deliver one event, until one is accepted."""
 
     id = fields.Integer(required=True)
     event_id = fields.String(required=True, metadata={"description": "The header webhook-id of its calls"})

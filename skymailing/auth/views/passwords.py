@@ -70,7 +70,7 @@ def reset(token: str) -> ResponseReturnValue:
         # passwords.
         user = services.reset_password(token, password_hash, utcnow())
         remember_device(user)
-        # Only the owner knows whether someone who had the old password added any of them.
+        # Someone with the old password may have added these; only the owner knows.
         has_other_ways = bool(list_passkeys(user) or list_identities(user))
     except BadToken as error:
         return render_template("auth/reset_failed.html", reason=error.reason), 410

@@ -34,8 +34,8 @@ def clean_value(text: str) -> str:
 def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> tuple[list[list[Any]], int]:
     """Store a value for each of these clients; an empty one removes the field.
 
-    Return the ID and the earlier value of each client who was changed, None if there was none, and how many
-    clients were skipped because they have as many fields as are allowed.
+    Return the ID and earlier value (or None) of each changed client, and the number of clients who were
+    skipped because they already have the maximum number of fields.
     """
     changed, rows, skipped = [], [], 0
     for id, attributes in _lock(owner_id, ids):
@@ -54,7 +54,7 @@ def set_field(owner_id: int, ids: Sequence[int], field: str, value: str) -> tupl
 def restore_field(owner_id: int, changed: Iterable[Sequence[Any]], field: str, value: str) -> int:
     """Restore the earlier values, except for clients whose value is no longer the one that was set.
 
-    A field that was removed is not restored if the client has been given as many others as are allowed.
+    A removed field is not restored if the client now has the maximum number of other fields.
     Return for how many clients the value was restored.
     """
     before: dict[int, str | None] = {item[0]: item[1] for item in changed}

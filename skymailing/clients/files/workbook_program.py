@@ -1,4 +1,4 @@
-"""Convert the sheet with addresses of an .xlsx, .xls or .ods file to CSV: workbook_program.py FILE.
+"""Convert the sheet with addresses in an .xlsx, .xls or .ods file to CSV: workbook_program.py FILE.
 
 Runs as a separate program, because a file of 1.4 KB can make the reader request 512 GB and abort. It
 imports none of our modules, so it starts quickly. The CSV goes to standard output, and the sheet's name to

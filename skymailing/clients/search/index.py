@@ -107,7 +107,7 @@ def is_behind() -> bool:
 def index_batch() -> int:
     """Index some clients in the current transaction; return how many entries of the queue were processed."""
     if not is_sqlite() and not db.session.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))):
-        return 0  # another worker is updating the index; two could store a client's old text last
+        return 0  # another worker is updating the index; two could leave a client's text outdated
     first = select(ClientToIndex.id, ClientToIndex.client_id).order_by(ClientToIndex.id).limit(BATCH)
     entries = db.session.execute(first).tuples().all()
     # Read after the queue, because a later change to a client adds a new entry.

@@ -1,4 +1,4 @@
-"""List the addresses that are never mailed; add, import, export and lift them."""
+"""List, add, import, export and lift the suppressions of addresses."""
 
 from datetime import timedelta
 

@@ -89,7 +89,7 @@ def read_parts(mailing: Mailing) -> AudienceParts:
 
 
 def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
-    """Select the mailings that prevent a segment or tag from being deleted; `uses` is on MailingAudience.
+    """Select mailings that block the deletion of a segment or tag; `uses` filters MailingAudience.
 
     These are unfinished mailings, and finished ones that exclude the part and can be extended by their owner,
     because without the exclusion they would reach more people.
@@ -144,7 +144,7 @@ def lock_parts(mailing: Mailing) -> None:
 def compile_parts(
     parts: AudienceParts, audience: Audience, owner: User, now: datetime
 ) -> ColumnElement[bool]:
-    """Return the condition on the owner's clients for an audience of segments, or of all with exclusions.
+    """Return the condition on the owner's clients: those in included parts, or all, minus the excluded.
 
     Raises BrokenAudience, or EmptyAudience if an audience of segments includes nothing, because a missing
     part must never enlarge an audience.

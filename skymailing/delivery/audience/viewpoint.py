@@ -1,4 +1,4 @@
-"""Define for which owner, and at what time, conditions are evaluated."""
+"""Define the owner and the time for which conditions are evaluated."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -17,8 +17,8 @@ EARLIEST, LATEST = date(1, 1, 3), date(9999, 12, 30)
 class Viewpoint:
     """The owner, the formats and the time for which conditions are evaluated.
 
-    `session` belongs to the caller's transaction, and looks up the objects that conditions refer to: on
-    SQLite, a second transaction would wait for the first.
+    The objects that conditions refer to are looked up in `session`, which is the caller's: on SQLite, a
+    second transaction would wait for the first.
     """
 
     session: Session

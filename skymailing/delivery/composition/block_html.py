@@ -20,7 +20,7 @@ from skymailing.delivery.composition.text_html import heading_style, write_lines
 from skymailing.delivery.composition.writing import attribute, write_literally, write_text, write_value
 from skymailing.web.colors import choose_text_color
 
-SMALL = 0.85  # times the letter's size
+SMALL = 0.85  # times the text size
 
 
 Writer = Callable[[Block, Place], str]
@@ -118,7 +118,7 @@ def write_product(block: Block, place: Place) -> str:
     width = round(place.width * 0.38)
     picture = link_picture(fields["url"], write_image(fields["src"], fields["alt"], width, place))
     rest = replace(place, width=place.width - width - 20)
-    # They remain side by side on phones, where the picture becomes smaller.
+    # The cells remain side by side on phones, where the picture shrinks.
     cells = (
         f'<td valign="top" width="38%" style="width:38%">{picture}</td>'
         '<td width="20" style="width:20px;font-size:1px;line-height:16px">&nbsp;</td>'
@@ -164,7 +164,7 @@ def write_message(_block: Block, place: Place) -> str:
 
 
 def write_footer(block: Block, place: Place) -> str:
-    """Return the owner's address or another text, and the links that a letter needs."""
+    """Return the block's text, the owner's address, and the links that a letter needs."""
     fields, language = block.fields, place.language
     links = [("unsubscribe_url", words.UNSUBSCRIBE)]
     if fields["has_preferences"]:

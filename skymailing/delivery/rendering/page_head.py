@@ -12,9 +12,9 @@ LANGUAGE = re.compile(r"""(?<![^\s"'])(lang\s{0,9}=\s{0,9})("[^"]*+"|'[^']*+'|[^
 
 
 def fit_page(html: str, language: str) -> str:
-    """Return the page with the charset of letters, and with the message's language.
+    """Return the page with the letter's charset and the message's language.
 
-    A page keeps its own language if `language` is empty, or if it is one that messages cannot have.
+    A page keeps its own language if messages cannot have that one, or if `language` is empty.
     """
     masked = MaskedSource(html)
     source = XML.sub(r"\g<1>utf-8", masked.text)

@@ -28,7 +28,7 @@ class Lanes:
         yield from [*self._servers.values(), *self._configured.values()]
 
     def use(self, route: str, server: ServerAccess | None = None) -> SessionPool:
-        """Return the pool of a route; close other pools' sessions if it may need them.
+        """Return a route's pool; if it may need room, close other pools' sessions.
 
         `server` describes how to reach an owner's server; if it has changed, its sessions are closed.
         """

@@ -1,4 +1,4 @@
-"""Classify the replies with which servers refuse letters by a few reasons, which pages show in words.
+"""Sort servers' refusals of letters into a few reasons, which pages show in words.
 
 The reasons are only shown: `verdicts` and `returns.verdicts` decide what a reply means for a letter or its
 client.
@@ -67,7 +67,7 @@ SECURITY = "7."
 
 @functools.lru_cache(maxsize=4096)
 def find_reason(text: str) -> RefusalReason:
-    """Return the reason in a reply, which starts with its status, such as 5.1.1, if it has one."""
+    """Return the reason for a reply; it starts with its status, such as 5.1.1, if it has one."""
     text = ADDRESSES.sub(" ", text[:SEARCHED_LENGTH]).lower()
     found = STATUS.match(text)
     severity, status = (found[1], found[2]) if found else ("", "")

@@ -21,7 +21,7 @@ from skymailing.web.i18n import get_user_zone
 @bp.get("/runs/<int:run_id>/breakdown")
 @login_required
 def breakdown(run_id: int) -> str:
-    """Show the results of a run, or of one `variant`; other pages load it when they are scrolled to it."""
+    """Show the results of a run, or of one `variant`; other pages load it when the user scrolls to it."""
     run = get_own_run(run_id)
     variant = read_variant(list_variants(run))
     return render_template(

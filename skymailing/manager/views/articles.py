@@ -169,7 +169,7 @@ def read_current_values(article: Article) -> dict[str, Any]:
 
 
 def read_draft_values(draft: ArticleDraft) -> dict[str, Any]:
-    """Return the form's values from a draft; what cannot be read is left out."""
+    """Return the form's values from a draft; unreadable ones are left out."""
     values: dict[str, Any] = {**draft.fields, "seen": draft.seen}
     typed = values.pop("published_at", "")
     try:

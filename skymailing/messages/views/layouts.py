@@ -1,4 +1,4 @@
-"""The pages of layouts: list, create, edit, choose the default, and delete them."""
+"""Layout pages: list, create, edit and delete layouts, and choose the default."""
 
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -34,7 +34,7 @@ def list_layouts() -> ResponseReturnValue:
 @login_required
 @starts_reading
 def new_layout() -> ResponseReturnValue:
-    """Create a layout; it begins with the user's brand."""
+    """Create a layout; one of blocks begins with the user's brand."""
     format = read_layout_format(request.args.get("kind"))
     first = layouts.make_first_layout(format, get_locale().language)
     form = LayoutForm(current_user, data={"source_format": format.value, "source": first})
@@ -45,7 +45,7 @@ def new_layout() -> ResponseReturnValue:
 @login_required
 @starts_reading
 def edit_layout(layout_id: int) -> ResponseReturnValue:
-    """Edit or rename a layout; runs that have started keep the earlier one."""
+    """Edit or rename a layout; started runs keep the earlier version."""
     layout = get_own(Layout, layout_id)
     data = {"name": layout.name, "source_format": layout.format, "source": layout.body}
     data["seen"] = make_stamp(layout)
@@ -91,7 +91,7 @@ def _save(form: LayoutForm, layout: Layout) -> bool:
 @bp.post("/layouts/<int:layout_id>/default")
 @login_required
 def set_default_layout(layout_id: int) -> ResponseReturnValue:
-    """Make a layout the default for new messages; if it is the default already, have none."""
+    """Make a layout the default for new messages; if it already is, clear the default."""
     layout = get_own(Layout, layout_id)
     layouts.set_default(current_user.id, None if layout.is_default else layout)
     db.session.commit()

@@ -1,7 +1,7 @@
 """Check the signatures of Amazon SNS notifications, and confirm subscriptions.
 
 The signature proves only that SNS sent the notification, for any of Amazon's customers; the secret in our URL
-proves that it is for us. Certificate and confirmation are fetched only from SNS hosts.
+proves it is for us. Certificates and confirmations are fetched only from SNS hosts.
 """
 
 import http.client
@@ -52,7 +52,7 @@ Connect = Callable[[str], ssl.SSLSocket]
 def read(post: Post) -> dict[str, Any]:
     """Return a signed notification; if it asks to confirm a subscription, confirm it.
 
-    Raises BadPost and ForgedPost.
+    Raises BadPost or ForgedPost.
     """
     values = post.read_json()
     type = pick_text(values, "Type")
@@ -115,7 +115,7 @@ def connect_to_public_host(host: str) -> ssl.SSLSocket:
 
 
 def fetch(url: str, connect: Connect = connect_to_public_host) -> bytes:
-    """Return a page of SNS, without following redirects; raises NotFetched."""
+    """Fetch a page of SNS, without following redirects; raises NotFetched."""
     try:
         parts = urlsplit(url)
         is_sns = parts.scheme == "https" and HOST.fullmatch(parts.netloc) is not None

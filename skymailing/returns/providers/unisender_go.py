@@ -1,6 +1,6 @@
 """Read Unisender Go's webhooks: a list of events per request, signed with an MD5 hash.
 
-The hash covers the body, in which the API key takes the place of the signature.
+The hash covers the body with the API key in place of the signature.
 """
 
 import hashlib

@@ -15,7 +15,7 @@ function unfold() {
   for (const chart of Object.values(window.Chart?.instances ?? {})) chart.resize();
 }
 
-// Load what the page otherwise loads when it is scrolled to it; a part that fails is printed without its contents.
+// Load the parts that otherwise load when scrolled into view; those that fail are printed without contents.
 async function loadAll() {
   const parts = [...document.querySelectorAll("[data-hx-trigger^='revealed']")];
   const loaded = parts.map((part) => new Promise((resolve) => {

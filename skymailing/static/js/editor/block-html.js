@@ -1,5 +1,5 @@
-// Show the HTML of a code block as readers will see it: in a sandboxed frame without scripts, which takes its policy
-// from this page. That policy forbids style attributes in markup, so styles are set one by one.
+// Show the HTML of a code block as readers will see it: in a sandboxed frame without scripts, which inherits this
+// page's policy. That policy forbids style attributes in markup, so styles are set one by one.
 import { displayUrl, LIQUID } from "./letter-text.js";
 import { parseInert } from "./page.js";
 

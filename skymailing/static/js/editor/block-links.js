@@ -1,4 +1,4 @@
-// The control of social links: a network and an address for each.
+// The control for social links: a network and a URL for each.
 import { completeUrl, CONTROLS } from "./block-controls.js";
 import { kit } from "./block-design.js";
 import { fill, texts } from "./block-texts.js";

@@ -1,4 +1,4 @@
-// Everything that edits a letter made of blocks; block-start.js has drawn the letter and then loads this.
+// Everything that edits a letter made of blocks; block-start.js draws the letter, then loads this.
 import { addBlock, aimAtColumn, drawBar, startActions } from "./block-actions.js";
 import { connectCanvas, focusBlock, getSelected, isEditing, select } from "./block-canvas.js";
 import { showChecks } from "./block-checks.js";
@@ -17,7 +17,7 @@ import { startValues } from "./values.js";
 
 const button = (act) => form.querySelector(`.tools [data-act="${act}"]`);
 
-// Open a block for editing: a text in its place, others in their panel.
+// Open a block for editing: text in place, other blocks in the panel.
 function open(id, event) {
   const isText = locate(id).block.type === "text";
   const isKey = !event || !event.detail;
@@ -116,7 +116,7 @@ const canvasHandlers = {
   drawBar,
 };
 
-// Start everything; return what reacts to clicks on the canvas.
+// Start everything; return the canvas handlers.
 export function startTools() {
   setMode("blocks");
   startValues();

@@ -1,4 +1,4 @@
-// Draw blocks as their readers will see them: close to what block_html.py writes, without its tables.
+// Draw blocks as readers will see them: like what block_html.py writes, but without its tables.
 import { defaultsOf, getSetting, kit } from "./block-design.js";
 import { chooseTextColor } from "./block-colors.js";
 import { drawDelta, drawText, HEADINGS } from "./block-view-text.js";

@@ -26,7 +26,7 @@ export function labelOf(tag) {
 }
 
 // Return the URL from which the editor shows a picture. Ours come from this site; pictures of other
-// sites are replaced with a symbol, because the page may load nothing from elsewhere.
+// sites are replaced with a symbol, because the page must not load them.
 export function displayUrl(url) {
   const { pictureBase, picturePath } = form.dataset;
   const path = url.startsWith(pictureBase) ? url.slice(pictureBase.length) : "";

@@ -37,7 +37,7 @@ function insertIntoText(quill, text, words) {
   quill.setSelection(range.index + 1, "user");
 }
 
-// A field of a block, which may have left the page since.
+// The block field used last, if still on the page.
 function findBlockField() {
   return lastField && lastField.isConnected && lastField.matches("[data-values]") ? lastField : null;
 }

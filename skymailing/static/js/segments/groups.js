@@ -1,4 +1,4 @@
-// The groups of conditions, and reading them back as JSON.
+// Build groups of conditions, and read them back as JSON.
 import { announceChange, create, createButton, createSelect, texts } from "./form.js";
 import { makeCondition } from "./conditions.js";
 import { writeGroup } from "./tree.js";
@@ -49,7 +49,7 @@ export function makeGroup({ rule, items }, onRemove) {
   return element;
 }
 
-// Return a group as JSON, and add the rows of its conditions to `rows`; null if it is empty.
+// Return a group as JSON, or null if it is empty; add its conditions' rows to `rows`.
 function readGroup(rule, list, rows, withIncomplete) {
   const nodes = [];
   for (const item of list.children) {

@@ -1,5 +1,5 @@
 // Start the editor of conditions. Without scripts, the page shows them in words, and as JSON to edit.
-// Imports are relative: the page loads this file under a versioned folder, and they stay inside it.
+// Imports are relative: the page loads this file from a versioned folder, and they stay inside it.
 import { create, form, json, texts } from "./form.js";
 import { makeGroup } from "./groups.js";
 import { schedule, startPreview } from "./preview.js";
@@ -15,7 +15,7 @@ function explain(text) {
   editor.replaceChildren(create("p", { className: "quiet-note", textContent: text }));
 }
 
-// Show the conditions from the field with JSON; a new segment begins with an empty condition.
+// Show the conditions from the JSON field; a new segment begins with an empty condition.
 function showTree() {
   let tree;
   try {
