@@ -65,8 +65,8 @@ class MailingsView(PanelView):
             "manager/mailings.html",
             page=page,
             form=form,
-            find_end=queries.find_end,
             latest_runs=count_latest_runs([mailing.id for mailing in page]),
+            explain_state=explain_state,
             format_share=format_share,
         )
 
