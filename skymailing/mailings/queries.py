@@ -89,6 +89,15 @@ class Ledger:
         return Outcomes.of(counts | {"returned": self.run.returned})
 
     @property
+    def clicked(self) -> int:
+        return self.run.clicked
+
+    @property
+    def clickable(self) -> int:
+        """The number of delivered letters in which clicks are counted."""
+        return self.outcomes.delivered if self.run.track_clicks else 0
+
+    @property
     def not_sent(self) -> int:
         """The number of letters that no mail server accepted or refused for good."""
         return self.done - self.counts[DeliveryState.SENT] - self.counts[DeliveryState.FAILED] - self.unknown

@@ -107,7 +107,7 @@ class UserFilter(Filter):
     blocked = SelectField(_l("Blocked"), default="")
     confirmed = SelectField(_l("Address confirmed"), default="")
     suspicious = SelectField(_l("Suspicious"), default="")
-    bounces = SelectField(_l("Addresses that do not exist"), default="")
+    bounces = SelectField(_l("Address does not exist"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -146,7 +146,7 @@ class ReputationFilter(Filter):
         super().__init__(**options)
         self.order.choices = [
             ("", _("Spam complaints")),
-            (UsageKind.BOUNCES.value, _("Addresses that do not exist")),
+            (UsageKind.BOUNCES.value, _("Address does not exist")),
             (UsageKind.LETTERS.value, _("Send attempts")),
             (UsageKind.ACCEPTED.value, pgettext("emails", "Accepted")),
         ]

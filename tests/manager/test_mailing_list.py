@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import DeliveryState, Role, RunState
+from skymailing.models import DeliveryState, MailingState, Role, RunState, StateReason
 from tests.conftest import SignIn
 from tests.mailings.pages import soup
 from tests.support.factories import MailingFactory, UserFactory, create_run
@@ -45,7 +45,9 @@ def test_mailings_are_listed_by_their_start_with_the_last_result(panel: FlaskCli
     assert soup(panel.get(f"{PATH}{mailing.id}/")).select(f'a[href="/manager/runs/{run.id}/"]')
 
 
-def test_the_shares_are_those_of_the_last_send_that_has_ended(panel: FlaskClient) -> None:
+def test_the_shares_are_those_of_the_last_send_in_which_a_server_was_offered_a_letter(
+    panel: FlaskClient,
+) -> None:
     now = utcnow()
     mailing = MailingFactory.create()
     ended = {DeliveryState.SENT: 3, DeliveryState.FAILED: 1}
@@ -53,8 +55,20 @@ def test_the_shares_are_those_of_the_last_send_that_has_ended(panel: FlaskClient
     sending = {DeliveryState.SENT: 1, DeliveryState.PENDING: 4}
     create_run(mailing, sending, scheduled_for=now, state=RunState.SENDING)
     page = soup(panel.get(PATH))
+    assert [cell.get_text(strip=True) for cell in page.select("tbody .number")] == ["100%", "–"]
+    (result,) = page.select("tbody .row-result")
+    assert " ".join(result.get_text().split()) == "20% done · 1 of 5 delivered"
+    assert result.select(".run-bar")
+    waiting = {DeliveryState.PENDING: 4}
+    create_run(mailing, waiting, scheduled_for=now + timedelta(hours=1), state=RunState.SENDING)
+    page = soup(panel.get(PATH))
     assert [cell.get_text(strip=True) for cell in page.select("tbody .number")] == ["75%", "–"]
-    assert [cell.get_text(strip=True) for cell in page.select("tbody .row-result")] == ["1 of 5 delivered"]
+
+
+def test_a_mailing_that_did_not_run_has_the_reason_as_its_result(panel: FlaskClient) -> None:
+    MailingFactory.create(state=MailingState.FINISHED, state_reason=StateReason.WINDOW_OVER)
+    (result,) = soup(panel.get(PATH)).select("tbody .row-result")
+    assert result.get_text() == "The mailing ended before it could start, so nothing was sent."
 
 
 def test_more_results_need_no_more_queries(panel: FlaskClient, session: Session) -> None:

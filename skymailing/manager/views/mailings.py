@@ -27,12 +27,12 @@ from skymailing.extensions import db
 from skymailing.letters.queries import find_newest_content
 from skymailing.mailings import log_queries, services
 from skymailing.mailings import queries as mailing_queries
-from skymailing.mailings.latest_runs import count_latest_runs
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
+from skymailing.manager.step_results import count_results
 from skymailing.manager.views.base import MAX_SELECTED, PanelView
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
@@ -65,8 +65,8 @@ class MailingsView(PanelView):
             "manager/mailings.html",
             page=page,
             form=form,
-            find_end=queries.find_end,
-            latest_runs=count_latest_runs([mailing.id for mailing in page]),
+            latest_runs=count_results(list(page)),
+            explain_state=explain_state,
             format_share=format_share,
         )
 
