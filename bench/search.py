@@ -20,7 +20,7 @@ from skymailing.models import User
 
 CLIENTS = 1_000_000
 MAX_SEARCH_SECONDS = 0.05
-# Two-part names of three syllables each, one of seven cities, and a phone number.
+# Two names of three syllables each, one of seven cities, and a phone number.
 SYLLABLES = (
     "ан",
     "ка",

@@ -102,7 +102,7 @@ def measure_idle(service: Service, owner_id: int, count: int, database: str) -> 
 
 
 def measure_due(service: Service, owner_id: int, count: int, database: str) -> Row:
-    """Measure for how many due clients per second a letter is planned, and the memory that this needs."""
+    """Measure how many due clients' letters are planned per second, and the memory needed."""
     db.session.execute(text("UPDATE sequences SET state = 'paused'"))
     db.session.commit()
     sequence = add_sequence(owner_id, Trigger.MANUAL)

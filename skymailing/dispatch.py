@@ -45,6 +45,6 @@ def _dispatch(mailing: Mailing, now: datetime) -> None:
         return
     if start is not None and start <= now:
         queue.enqueue("start_mailing", mailing.id)
-    # A cancelled mailing needs a worker, too, which closes its remaining deliveries.
+    # A cancelled mailing needs a worker, too, to close its remaining deliveries.
     if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:
         hints.hint_run(run_id)

@@ -116,7 +116,7 @@ def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def get_own(model: type[M], id: int, *, to_change: bool = False) -> M:
-    """Return a row of the signed-in user or API key's owner, locked if `to_change`, else abort with 404."""
+    """Return a row of the signed-in user or API key's owner, or abort with 404; `to_change` locks it."""
     columns = cast(Any, model)
     own = select(model).where(columns.id == id, columns.owner_id == current_user.id)
     row = db.session.scalar(own.with_for_update() if to_change else own)

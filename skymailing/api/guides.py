@@ -18,14 +18,14 @@ HEADING = re.compile(r"<h([23])>(.*?)</h\1>")
 
 @cache
 def read_guide(name: str, prefix: str) -> str | None:
-    """Return a guide as HTML, or None if it does not exist; `prefix` is the path of all guides."""
+    """Return a guide as HTML, or None if it does not exist; `prefix` begins each guide's path."""
     if name not in GUIDES:
         return None
     first, *chapters = CHAPTER.split((DOCS / f"{name}.md").read_text())
     kept = [chapter for chapter in chapters if not chapter[3:].startswith(FOR_ENGINEERS)]
     text = LINK.sub(lambda link: _rewrite_link(link, prefix), "".join([first, *kept]))
     html = MarkdownIt("commonmark").enable("table").render(text)
-    html = re.sub(r"<h1>.*?</h1>\n?", "", html, count=1)  # the page has a title of its own
+    html = re.sub(r"<h1>.*?</h1>\n?", "", html, count=1)  # the page has its own title
     html = html.replace("<table>", '<div class="table-responsive"><table class="table">')
     return HEADING.sub(_add_id, html.replace("</table>", "</table></div>"))
 

@@ -1,7 +1,7 @@
 """Render a letter for the public: without a recipient and without any recipient's data.
 
 Placeholders for the client's data, and links that belong to one letter, print a marker. In Liquid, a marker
-is false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
+is falsy, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
 the markers together with the adjacent words.
 """
 

@@ -1,7 +1,7 @@
-"""Connect accounts with people's accounts at the OpenID Connect provider.
+"""Connect accounts to people's accounts at the OpenID Connect provider.
 
 A person is identified by the provider's permanent ID, never by the address: addresses change hands, and not
-every provider verifies them. Only its signed-in owner can connect an existing account, after confirming the
+every provider verifies them. Only its signed-in owner can connect an existing account, after entering the
 password and a code.
 """
 
@@ -48,7 +48,7 @@ def list_identities(user: User) -> Sequence[UserIdentity]:
 
 
 def find_user(claims: Claims, now: datetime) -> User | None:
-    """Return the user whose account is connected with the person's, and record the sign-in."""
+    """Return the user whose account is connected to the person's, and record the sign-in."""
     found = select(UserIdentity).where(
         UserIdentity.issuer == claims.issuer, UserIdentity.subject == claims.subject
     )

@@ -23,9 +23,9 @@ def render_body(format: str, body: str) -> str:
 
 
 def convert_body(body: str, old: MessageFormat, new: MessageFormat) -> str:
-    """Return the body in another format; from HTML to another one, only text and links remain.
+    """Return the body in another format; converting from HTML keeps only text and links.
 
-    Plain text is Markdown, and Markdown is plain text.
+    Between plain text and Markdown, nothing changes.
     """
     if new is MessageFormat.HTML and old is not MessageFormat.HTML:
         return render_body(old, body)

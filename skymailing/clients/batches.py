@@ -97,7 +97,7 @@ def read_row(
 def key_attributes(values: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return attributes by the keys under which they are stored; raises UserError.
 
-    A name must have a letter or a digit, and two names must not differ only in their letters' case.
+    A name must have a letter or a digit, and two names must not differ only in case, spaces or symbols.
     """
     keyed = {attribute_key(name): value for name, value in values.items()}
     if "" in keyed:
@@ -158,7 +158,7 @@ def judge(row: ClientRow, earlier: ClientRow | None, known: ExistingClient | Non
 
 
 def find_existing(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, ExistingClient]:
-    """Return the clients that exist already, by address key."""
+    """Return the clients that already exist, by address key."""
     keys = sorted({row.email_key for row in rows})
     columns = (
         *(Client.email_key, Client.id, Client.full_name, Client.comment, Client.timezone),
@@ -198,7 +198,7 @@ def select_by_keys(owner_id: int, keys: Sequence[str], columns: Sequence[Any]) -
 def refuse_excess(
     owner_id: int, rows: Sequence[ClientRow | UserError], known: Mapping[str, ExistingClient]
 ) -> list[ClientRow | UserError]:
-    """Return the rows; those that exceed the owner's limits of clients or tags are replaced with errors."""
+    """Return the rows; those that exceed the owner's client or tag limit are replaced with errors."""
     limit = quota_settings().clients
     new = {row.email_key for row in rows if isinstance(row, ClientRow)} - known.keys()
     room = limit - count_up_to(select_clients(owner_id), limit) if limit and new else len(new)

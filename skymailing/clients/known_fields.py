@@ -1,6 +1,6 @@
 """The custom fields that an owner's clients have, and how many of the newest clients have each.
 
-Only a sample is read, so that this takes equally long with a million clients.
+Only a sample is read, so this takes no longer with a million clients.
 """
 
 from collections import Counter

@@ -53,7 +53,7 @@ def list_places(client: Client) -> list[Place]:
 
 
 def name_steps(step_ids: Collection[int]) -> dict[int, str]:
-    """Return the subjects of the messages of steps by the IDs of the steps."""
+    """Return the subject of each step's message, by step ID."""
     steps = select(SequenceStep).where(SequenceStep.id.in_(step_ids))
     return {step.id: step.mailing.message.subject for step in db.session.scalars(steps)}
 

@@ -203,7 +203,7 @@ RECIPES = (
 # other columns are attributes.
 OWN_EXPORT = ("email", "full_name", "comment")
 OWN_FIELDS = (Field.TAGS, Field.TIMEZONE)
-# The beginnings of Mailchimp's file names, which alone show the status of the clients in these files.
+# Prefixes of Mailchimp's file names, which alone show the status of the clients in these files.
 FILE_STANDINGS = {
     "subscribed_members_export": Standing.MAILABLE,
     "unsubscribed_members_export": Standing.UNSUBSCRIBED,

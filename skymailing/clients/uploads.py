@@ -119,7 +119,7 @@ def list_values(rows: Sequence[Sequence[str]], position: int) -> list[str]:
 
 
 def show_encodings(source: BinaryIO, encoding: str) -> dict[str, list[str]]:
-    """Return rows in the chosen encoding and equally plausible ones; empty if no other is plausible."""
+    """Return rows in the chosen and equally plausible encodings; empty if no other is plausible."""
     guess = detect_encoding(source)
     candidates = dict.fromkeys([encoding, guess.encoding, *guess.close])
     if len(candidates) == 1:
@@ -145,7 +145,7 @@ def confirm_upload(upload: ClientUpload, mapping: Mapping, consent_text: str) ->
 def start_import(
     owner_id: int, filename: str, content: bytes, mapping: Mapping, consent_text: str
 ) -> ClientImport:
-    """Create an import of a CSV file, for any worker; columns without a mapping are recognized.
+    """Create an import of a CSV file for any worker to run; unmapped columns are recognized.
 
     Raises NoAddressColumn, UnusableFile or InvalidMapping.
     """

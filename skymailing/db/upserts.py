@@ -14,7 +14,7 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 class Upsert:
-    """An INSERT that `make` returns without values; `make` may depend only on the kind of database.
+    """An INSERT, built by `make` without values; `make` may depend only on the kind of database.
 
     `returning` is the column, or a tuple of columns, whose value is returned.
     """
@@ -35,7 +35,7 @@ class Upsert:
         dialect = connection.dialect
         key = (dialect.name, *columns)
         if key not in self._compiled:
-            # Without inline(), the key of a single row would be returned, which several rows do not allow.
+            # Without inline(), a single row's key would be returned, which is impossible for several rows.
             statement = self._make().inline()
             columns_back = self._returning if isinstance(self._returning, tuple) else (self._returning,)
             returned = statement if self._returning is None else statement.returning(*columns_back)

@@ -122,7 +122,7 @@ class DeliveryRow(Protocol):
 
 @dataclass
 class Lease:
-    """The contents of a journal about a lease."""
+    """A journal's entries about a lease."""
 
     token: str
     results: list[Result] = field(default_factory=list)

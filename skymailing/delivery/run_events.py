@@ -17,7 +17,7 @@ def report_started(mailing: Mailing, run: Run, now: datetime) -> None:
 
 
 def report_paused(mailing: Mailing, now: datetime) -> None:
-    """Report that a mailing was paused, with the reason that it has now."""
+    """Report that a mailing was paused, with its current reason."""
     record(_connection_of(mailing), payloads.mailing_paused(mailing, now))
 
 

@@ -97,7 +97,7 @@ def _catch(run: OpenRun, dispatcher: Dispatcher) -> bool:
 
 
 def _send_through_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
-    """Send a window through an owner's server; not if it is slow and another worker uses a slow server."""
+    """Send a window through an owner's server, unless it is slow and another worker uses a slow server."""
     with slow_servers.use(server.route, dispatcher.holder) as may_use:
         chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
         return chosen is not None and _send_through(run, chosen, dispatcher)

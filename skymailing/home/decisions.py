@@ -35,7 +35,7 @@ from skymailing.models.smtp_server import ROUTE_PREFIX
 MAX_SHOWN = 5  # of each kind
 NEWEST_MAILINGS = 50
 NEWEST_RETURNS = 1_000
-LETTERS_AGE = timedelta(days=7)  # of transactional letters and those of sequences
+LETTERS_AGE = timedelta(days=7)  # of transactional letters and sequence letters
 
 
 class Subject(StrEnum):

@@ -1,4 +1,4 @@
-"""The pages that show owners the results of the letters that their programs send."""
+"""Pages that show owners the results of the letters sent by their programs."""
 
 from functools import partial
 
@@ -138,7 +138,7 @@ def leave_unknowns() -> ResponseReturnValue:
 @bp.post("/resume")
 @login_required
 def resume() -> ResponseReturnValue:
-    """Continue to send transactional letters after a pause."""
+    """Resume sending transactional letters."""
     now = utcnow()
     stopped = queries.list_stopped(current_user.id)
     try:

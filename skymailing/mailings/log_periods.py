@@ -37,7 +37,7 @@ def find_range_of_runs(run_ids: Sequence[int]) -> IdRange:
         select(function(Attempt.id)).where(Attempt.run_id == Run.id).scalar_subquery()
         for function in (func.min, func.max)
     )
-    # The ends of each run come from an index; of all together, they would not.
+    # Each run's ends come from an index; those of all runs together would not.
     runs = select(*(end.label(name) for end, name in zip(ends, ("first", "last"), strict=True)))
     each = runs.where(is_in(Run.id, run_ids)).subquery()
     first, last = db.session.execute(select(func.min(each.c.first), func.max(each.c.last))).one()

@@ -83,7 +83,7 @@ class Preflight:
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     checkup: Checkup | None  # None unless the last step is open
-    has_example_links: bool  # the message still links to the site that our templates use
+    has_example_links: bool  # the message still links to our templates' example site
     trial: Trial | None
     variant_trials: list[tuple[str, Trial]]  # of variants (A to D) whose letters fail for some clients
     selected: int | None  # number of selected clients; None if the mailing is for all
@@ -269,7 +269,7 @@ def find_conditions(form: MailingForm) -> Conditions:
 def measure_reach(form: MailingForm, *, may_wait: bool = True) -> Reach | None:
     """Return how many clients the form's audience reaches; None if it cannot be read or is fixed.
 
-    Also None if counting all of many clients would take long and it may not wait.
+    Also None if there are many clients, not yet counted, and it may not wait.
     """
     conditions = find_conditions(form)
     if not conditions:

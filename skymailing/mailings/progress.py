@@ -95,7 +95,7 @@ class RouteState:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run's progress at one time; rate and forecast are None unless letters can be sent."""
+    """A run's progress at `now`; rate and forecast are None unless letters can be sent."""
 
     ledger: Ledger
     now: datetime
@@ -108,8 +108,8 @@ class Progress:
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
     hours_open_at: datetime | None = None  # when sending continues; None within the sending hours
-    zones_due_at: datetime | None = None  # when letters to the next time zones are due; None if some are now
-    limit: ReachedLimit | None = None  # the owner's limit for which the letters wait
+    zones_due_at: datetime | None = None  # when the next time zones' letters are due; None if some are now
+    limit: ReachedLimit | None = None  # the owner's limit that delays the letters
 
     @property
     def time_left(self) -> timedelta | None:
@@ -257,7 +257,7 @@ def _count_waiting(ledger: Ledger) -> int:
 
 
 def _list_routes(owner_id: int, server_id: int | None, now: datetime) -> tuple[RouteState, ...]:
-    """Return the run's routes in the order of their use, with their state for the owner."""
+    """Return the run's routes in order of use, with their state for the owner."""
     names = routes.list_configured() if server_id is None else [f"{ROUTE_PREFIX}{server_id}"]
     is_owners = (
         (OwnerPause.route == Route.name) & (OwnerPause.owner_id == owner_id) & (OwnerPause.until > now)

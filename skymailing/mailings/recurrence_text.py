@@ -21,7 +21,7 @@ def describe_recurrence(mailing: Mailing) -> str:
 
 
 def count_units(unit: RepeatUnit, count: int) -> str:
-    """Return "every 2 weeks" and the like."""
+    """Return text such as "every 2 weeks"."""
     if count == 1:
         return str(
             {

@@ -93,7 +93,7 @@ class MailingValidation:
 
     @cached_property
     def _known_parts(self) -> dict[str, Part]:
-        """The segments and tags that exist, by name; loaded together, which locks them in one order."""
+        """The segments and tags that exist, by name; loaded together, to lock them in one order."""
         names = (*self.values.include[:MAX_PARTS], *self.values.exclude[:MAX_PARTS])
         return find_parts(self.owner.id, names)
 

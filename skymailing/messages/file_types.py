@@ -52,7 +52,7 @@ class FileRefused(UserError):
 
 
 def clean_name(given: str) -> str:
-    """Return a file name without a path, control characters and invisible marks, of at most MAX_NAME."""
+    """Return a file name without path, control characters or invisible marks, cut to MAX_NAME."""
     name = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
     visible = (character for character in name if unicodedata.category(character) not in _INVISIBLE)
     name = " ".join(unicodedata.normalize("NFC", "".join(visible)).split()).strip(". ")
@@ -119,7 +119,7 @@ def check_archive(name: str, content: bytes) -> None:
 
 
 def find_dangerous(name: str) -> str:
-    """Return the extension because of which a file is refused; empty if it is accepted."""
+    """Return the extension for which a file is refused; empty if it is accepted."""
     extension = find_extension(clean_name(name))
     if extension in PACKED:
         extension = find_extension(clean_name(name)[: -len(extension) - 1])

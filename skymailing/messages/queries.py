@@ -72,7 +72,7 @@ def find_with_drafts(message_ids: list[int]) -> set[int]:
 
 
 def has_example_links(message: Message) -> bool:
-    """Return whether a message still contains example links of its template."""
+    """Return whether a message still has example links from its template."""
     return EXAMPLE_SITE in message.body
 
 

@@ -1,4 +1,4 @@
-"""The addresses to which an owner can send test letters, after the reader of each has agreed through a link.
+"""Addresses to which an owner can send test letters once their readers have agreed through a link.
 
 Otherwise, any account could send any text to strangers as a test, bypassing opt-outs, unsubscribe links and
 the checks of mailings.
@@ -115,7 +115,7 @@ def confirm(token: str, now: datetime) -> Reviewer:
 
 
 def stop(token: str) -> Reviewer:
-    """Remove the address, as its reader wants no more test letters. Raises BadToken."""
+    """Remove the address: its reader wants no more test letters. Raises BadToken."""
     reviewer = read_reviewer_token(token)
     delete_reviewer(reviewer)
     return reviewer

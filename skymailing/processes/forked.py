@@ -71,9 +71,9 @@ def can_run(command: Sequence[str]) -> bool:
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command for which `can_run` is true in the process that `fork` made, and return its exit code.
+    """In a process made by `fork`, run a command for which `can_run` is true; return its exit code.
 
-    The parent must have closed its connections. The supervisor has closed their file descriptors, so the
+    The parent must have closed its connections: their file descriptors are closed here, so the
     connection objects would close unrelated files that reuse the numbers.
     """
     atexit._clear()  # the parent's functions

@@ -29,7 +29,7 @@ bp = Blueprint("reports", __name__, url_prefix="/reports")
 BLUEPRINTS = (bp,)
 
 MAILINGS_SHOWN = 100
-ROWS_SHOWN = 7  # of a table; the others are folded
+ROWS_SHOWN = 7  # of a table; the rest are folded
 # The states that a report counts, with the tones of their bars, the same as on a run's page.
 STATE_TONES = {
     DeliveryState.SENT: "good",
@@ -83,7 +83,7 @@ def index() -> str:
 @bp.get("/clicks")
 @login_required
 def show_clicks() -> str:
-    """Show the links that people followed in a period, and when; the report loads it."""
+    """Show which links people followed in a period, and when; loaded by the report."""
     _form, mailing, period = read_filters()
     if period is None:
         abort(400)

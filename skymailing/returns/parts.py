@@ -1,7 +1,7 @@
 """Split a letter into its parts, in time proportional to its size.
 
-The standard library's parser looks at each line once per level of nesting, and recurses: a hostile letter
-of a megabyte keeps it busy for minutes. For returned letters, the headers of the outer levels are enough.
+The standard library's parser looks at each line once per level of nesting, and recurses: a hostile 1 MB
+letter keeps it busy for minutes. For returned letters, the headers of the outer levels are enough.
 """
 
 import base64

@@ -96,7 +96,7 @@ def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
 
 def _add_client(signup: Signup, now: datetime) -> bool:
     """Create or update the client, with the form's tags; return False if there is no room for a new one."""
-    tag_ids = _lock_tags(signup.form_id)  # before the client, in the same order as everywhere
+    tag_ids = _lock_tags(signup.form_id)  # before the client, in the same order as elsewhere
     client = _lock_client(signup)
     if client is None:
         try:

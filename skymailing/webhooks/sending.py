@@ -1,7 +1,7 @@
 """Send calls over HTTPS to an address that a user entered.
 
-Connections are made by `safe_http.connection`. Redirects are not followed. Only the code and the start of the
-text of a response are read.
+Connections are made by `safe_http.connection`. Redirects are not followed. Only a response's code and the
+start of its text are read.
 """
 
 import http.client
@@ -26,7 +26,7 @@ from skymailing.safe_http.connection import (
 from skymailing.webhooks.urls import EndpointUrl
 
 CALL_SECONDS = 10.0
-IDLE_SECONDS = 15.0  # for which a connection may be used again; its address was checked when it was opened
+IDLE_SECONDS = 15.0  # for which an idle connection may be reused; its address was checked on opening
 MAX_HEADER_BYTES = 32 * 1024
 # A longer response is not read to its end, so its connection is closed.
 MAX_BODY_BYTES = 8 * 1024
@@ -103,7 +103,7 @@ class Caller:
                 try:
                     return self._exchange(self._connection, call, deadline)
                 except (ConnectionError, ssl.SSLEOFError, http.client.BadStatusLine):
-                    pass  # the server has closed the idle connection; receivers know repeated IDs
+                    pass  # the server closed the idle connection; receivers detect repeated IDs
             self._close()
             url, allowed = self._url, self._allowed
             self._connection = Connection(

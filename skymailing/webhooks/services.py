@@ -72,7 +72,7 @@ def create_endpoint(
 
 
 def change_endpoint(endpoint: WebhookEndpoint, values: EndpointValues, actor: Actor) -> None:
-    """Change an endpoint; calls that wait use the new address. Raises InvalidUrl and WebhookError."""
+    """Change an endpoint; waiting calls use the new address. Raises InvalidUrl and WebhookError."""
     lock(endpoint)
     if _write(endpoint, values):
         _forget_faults(endpoint)
@@ -108,7 +108,7 @@ def rotate_secret(endpoint: WebhookEndpoint, now: datetime, actor: Actor) -> str
 
 
 def enable_endpoint(endpoint: WebhookEndpoint, actor: Actor) -> None:
-    """Send events again; letters are reported from now on, and calls that waited are sent."""
+    """Send events again; letters are reported from now on, and waiting calls are sent."""
     lock(endpoint)
     if endpoint.is_enabled:
         return
@@ -152,7 +152,7 @@ def send_test(endpoint: WebhookEndpoint, now: datetime) -> None:
 
 
 def send_again(call: WebhookCall, now: datetime) -> None:
-    """Send the call with its event again, with the same ID. Raises WebhookError and LimitReached."""
+    """Send a call again, with the same event and ID. Raises WebhookError and LimitReached."""
     endpoint = call.endpoint
     _require_enabled(endpoint)
     use("webhook_test_limit", call.owner_id, UsageKind.WEBHOOK_TESTS, TESTS_PER_HOUR, 1, now)

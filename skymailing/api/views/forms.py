@@ -1,4 +1,4 @@
-"""Sign-up forms: list and read them, and the requests of people who subscribe."""
+"""Sign-up forms: list and read them, and list the requests to subscribe."""
 
 from typing import Any
 

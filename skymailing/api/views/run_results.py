@@ -81,7 +81,7 @@ def get_run_breakdown(run_id: int) -> Any:
 
 
 def write_groups(breakdown: Breakdown, key: str) -> list[dict[str, Any]] | None:
-    """Return the groups with their name or time in `key`."""
+    """Return the groups with a name or time under `key`."""
     if breakdown.groups is None:
         return None
     return [

@@ -91,7 +91,7 @@ def find_locked(step_id: int) -> SequenceStep:
 
 
 def find_next(sequence: Sequence, step_id: int | None) -> SequenceStep | None:
-    """Return the step before which a step is placed; raises InvalidField if it is not in the sequence."""
+    """Return the step before which to place another; raises InvalidField if it is not in the sequence."""
     if step_id is None:
         return None
     found = queries.find_step(sequence.owner_id, step_id)

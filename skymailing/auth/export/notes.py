@@ -1,4 +1,4 @@
-"""Read an owner's notes about clients for the export."""
+"""Read an owner's notes about clients, and false duplicates, for the export."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -22,7 +22,7 @@ PRIVATE_PATHS = (
     *("/mailings/", "/manager/", "/messages/", "/reports/", "/segments/", "/senders/", "/sequences/"),
     *("/topics/", "/webhooks/"),
 )
-# Exceptions, because the longest rule wins; not with an argument, such as the next page.
+# Allowed, because the longest rule wins, but only without arguments, such as `next`.
 ACCOUNT_FORMS = ("/auth/login", "/auth/register")
 LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
 

@@ -33,7 +33,7 @@ LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The most plausible encoding of a file, and others whose different results are similarly plausible."""
+    """The most plausible encoding of a file, and others that yield different, similarly plausible text."""
 
     encoding: str
     close: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ def _read_people(lines: list[str]) -> list[tuple[str, str]]:
         people = getaddresses([text for text in texts if text])
     except RecursionError:  # a thousand brackets or colons
         return []
-    # Of “a@example.com Anna”, the parser would make the address a@example.comAnna.
+    # The parser would read “a@example.com Anna” as the address a@example.comAnna.
     written = {word for text in texts for word in DELIMITERS.split(text) if "@" in word}
     return people if all(address in written for _name, address in people) else []
 
@@ -64,7 +64,7 @@ def _quote_name(text: str) -> str:
 
 
 def _name_columns(line: str) -> str:
-    """Return a header for a table whose first row is a client already."""
+    """Return a header for a table whose first row is already a client."""
     separator = next((one for one in SEPARATORS if one in line), SEPARATORS[0])
     try:
         cells = next(csv.reader([line], delimiter=separator))

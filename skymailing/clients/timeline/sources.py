@@ -1,6 +1,6 @@
-"""Select the times of each kind of event of a client, from tables that exist for other reasons.
+"""Select the times of each kind of event of a client, from tables that serve other purposes.
 
-Several tables can record the same event: unsubscribing is an opt-out, a withdrawn consent and a suppression.
+Several tables can record one event: unsubscribing adds an opt-out, a withdrawn consent and a suppression.
 The timeline shows it once, from the table with the most details.
 """
 
@@ -140,7 +140,7 @@ def _select_consents(client: Client) -> Select[Any]:
         | ((Consent.kind == ConsentKind.OBJECTED) & _has_bounced(client, BounceKind.COMPLAINT))
     )
     is_repeated = (Consent.purpose == ConsentPurpose.LETTERS) & is_known
-    # Imports of earlier versions stored times that not every time zone has, such as those of the year 1.
+    # Imports of earlier versions stored times that some time zones do not have, such as the year 1.
     first, last = (datetime(year, 1, 1, tzinfo=UTC) for year in (FIRST_YEAR, LAST_YEAR))
     consents = _select(EventKind.CONSENT, Consent.at, Consent.id)
     return consents.where(_is_at_address(Consent, client), Consent.at.between(first, last), ~is_repeated)
@@ -161,7 +161,7 @@ def _select_undone(client: Client) -> Select[Any]:
 
 
 def _select_topics(client: Client) -> Select[Any]:
-    """Select the latest choice of each topic, except opting out through a link in a letter."""
+    """Select each topic's latest choice, except opting out through a link in a letter."""
     left = _is_at_address(OptOut, client) & (OptOut.topic_id == TopicChoice.topic_id)
     is_opt_out = exists().where(left, OptOut.at == TopicChoice.changed_at).correlate(TopicChoice)
     choices = _select(EventKind.TOPIC, TopicChoice.changed_at, TopicChoice.topic_id)

@@ -1,4 +1,4 @@
-"""Add notes to a client's timeline, delete them, and undo that."""
+"""Add, delete and restore notes in a client's timeline."""
 
 from flask import request, url_for
 from flask.typing import ResponseReturnValue

@@ -1,4 +1,4 @@
-"""Show, create and edit a client, and stop or allow mailing to the address."""
+"""Show, create and edit a client, and stop or allow mailing to its address."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def show(client_id: int) -> ResponseReturnValue:
 
 @dataclass(frozen=True, slots=True)
 class EditedValue:
-    """A value that could not be saved, and why; without a field, it is a new one with this name."""
+    """A value that could not be saved, and why; if `field` is empty, `name` is a new field."""
 
     field: str
     value: str

@@ -38,7 +38,7 @@ class Moves:
 def move_letters(
     connection: Connection, kept: Client, removed_id: int, now: datetime
 ) -> tuple[list[int], list[int]]:
-    """Give the removed client's letters to the kept one, so that no run sends both of them a letter.
+    """Give the removed client's letters to the kept one, so that no run sends a letter to both.
 
     Return the data for `return_letters`. A letter not yet sent to the removed client is readdressed if the
     kept client has none in that run and the run excludes no one; otherwise, it is cancelled. If the removed
@@ -64,7 +64,7 @@ def move_letters(
 
 
 def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[int]:
-    """Return which of the runs excluded no client; the other runs may have excluded the kept client."""
+    """Return the runs that excluded no client; the other runs may have excluded the kept client."""
     runs = select(Run.id, Run.audience, Mailing.audience).join(Mailing, Mailing.id == Run.mailing_id)
     runs = runs.where(Run.topic_id.is_(None))  # the kept client may have left the topic
     rows = connection.execute(runs.where(is_one_of(Run.id, "ids")), {"ids": list(run_ids)})

@@ -1,4 +1,4 @@
-"""Load a run that may send, with all data for sending, in the caller's transaction."""
+"""Load a run that may send, with the data to send it, in the caller's transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ FORMAT_COLUMNS = (User.attribute_types, User.date_order, User.locale)
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """The data of a run that sending needs."""
+    """The data needed to send a run."""
 
     id: int
     uuid: UUID

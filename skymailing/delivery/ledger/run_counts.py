@@ -43,7 +43,7 @@ Answer = tuple[Outcome, int | None, str]
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
 FINEST_WIDTH = 1
 QUARTER_HOUR = 900
-ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
+ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds up from half a second
 
 MAX_REPLIES = 20  # different replies per window; limits the rows if a server never repeats a reply
 MAX_REPLY_LENGTH = 200
@@ -93,7 +93,7 @@ class Changes:
             self._intervals[get_interval_start(at, self.run.started_at)][column] += count
 
     def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
-        """Count an attempt after which the server has not, or may not have, accepted the letter."""
+        """Count an attempt in which the server did not accept the letter, or may not have."""
         self._answers[floor_to(at, QUARTER_HOUR), outcome, code, answer] += 1
         self._domains[email.rpartition("@")[2].lower()[:DOMAIN_LENGTH]][outcome.value] += 1
 
@@ -158,8 +158,8 @@ def _choose_microseconds(process: int) -> int:
 def get_interval_width(at: datetime, started_at: datetime) -> int:
     """Return the width, in seconds, of the interval in which an event at `at` is counted."""
     for distance, width in WIDTHS:
-        # The whole interval must be at least this far away, so that a wide interval never overlaps narrow
-        # ones.
+        # The whole interval must be at least this far away, so that wide intervals never overlap
+        # narrow ones.
         if abs(floor_to(at, width) - started_at) >= distance:
             return width
     return FINEST_WIDTH

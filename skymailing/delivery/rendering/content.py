@@ -79,7 +79,7 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
     `edit_page` changes the source of the HTML part, which is complete except for the footer.
     """
     body = prepare(content.sent_body)
-    _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
+    _check_length(body, MAX_BODY)  # not MAX_MARKDOWN: earlier versions allowed longer Markdown bodies
     subject = parse(prepare(content.subject), escape=False)
     language = content.language or guess_language(body)
     if not content.has_footer:
@@ -196,7 +196,7 @@ def find_placeholders(content: Content) -> list[tuple[str, ...]]:
     return sorted(set().union(*(template.variables for template in parsed)))
 
 
-# Letters are rendered without a query for the tags of each client.
+# Letters are rendered without querying each client's tags.
 TAGS = ("client", "tags")
 # Links to the recipient's own pages, which a published letter omits.
 EXAMPLE_LINKS = {

@@ -99,5 +99,5 @@ def _canonicalize(value: bytes) -> bytes:
 
 
 def _join(names: list[bytes]) -> list[bytes]:
-    """Join the names with colons, four on a line."""
+    """Join the names with colons, four per line."""
     return [b":".join(names[start : start + 4]) for start in range(0, len(names), 4)]

@@ -64,7 +64,7 @@ class LinkedPage:
         return self._masked.unmask("".join(pieces) + text[end:])
 
     def add_after(self, additions: Sequence[str]) -> str:
-        """Return the page with some HTML after each link, given in the order of `links`."""
+        """Return the page with each addition, as HTML, after its link in `links`."""
         pieces: list[str] = []
         end, text = 0, self._masked.text
         for link, addition in zip(self.links, additions, strict=True):
@@ -152,7 +152,7 @@ class Tracking:
     def add_values(self, values: dict[str, object], delivery_id: int, counts_opens: bool) -> None:
         """Add the values that the edited page uses in the letter of a delivery.
 
-        Without `counts_opens`, a blank image is in the letter itself, so that nothing is requested.
+        Without `counts_opens`, a blank image is embedded in the letter, so nothing is requested.
         """
         token = self.signer.make_token(delivery_id)
         if self.number_links:

@@ -31,8 +31,8 @@ WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist
 WORDS_ABOUT_ADDRESS = re.compile(
     r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
 )
-# Seconds after which the shared count is forgotten: without another refusal; and once it is full, since the
-# other workers have then seen it, and the owner may resume the mailing.
+# Seconds until the shared count expires without another refusal; fewer once it is full, since the other
+# workers have seen it by then, and the owner may resume the mailing.
 EXPIRY, EXPIRY_WHEN_FULL = 600, 10
 RUNS_REMEMBERED = 64
 REDIS_PAUSE = 10.0  # seconds for which a worker counts alone after Redis was unavailable

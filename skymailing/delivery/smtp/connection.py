@@ -52,7 +52,7 @@ class Phases:
 
 
 class CountingReader:
-    """A file that raises OSError once one reply has become too long."""
+    """A file that raises OSError once a reply has become too long."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -177,7 +177,7 @@ def open_smtp(
     except ValueError as error:  # raised by smtplib for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
-    except BaseException:  # including a job that exceeds its time limit: leave no socket open
+    except BaseException:  # leave no socket open, even if a job exceeds its time limit
         smtp.close()
         raise
     finally:
@@ -277,7 +277,7 @@ def describe_tls_error(error: ssl.SSLError) -> str:
 
 
 def is_busy(error: OSError) -> bool:
-    """Return whether the server has refused a session for now: with a temporary reply, or by closing it."""
+    """Return whether the server temporarily refused a session: with a 4xx reply, or by closing it."""
     return isinstance(error, smtplib.SMTPServerDisconnected) or (get_reply_code(error) or 0) // 100 == 4
 
 

@@ -183,7 +183,7 @@ class Pipeline:
     ) -> list[Result]:
         """Hand over `letters`; start none after `until` (monotonic seconds) or once `must_stop` is true.
 
-        Takes letters one by one as sessions become free, so it may render them lazily. Returns exactly one
+        Takes letters one by one as sessions become free, so rendering may be lazy. Returns exactly one
         result for each letter taken; adds them to `results`, if given, even when an exception ends the call.
         """
         waiting = iter(letters)

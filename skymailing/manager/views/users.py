@@ -126,7 +126,7 @@ class UsersView(PanelView):
 
     @expose("/<int:user_id>/trust", methods=("GET", "POST"))
     def trust(self, user_id: int) -> ResponseReturnValue:
-        """Ask for a reason, then lift the limits for new accounts for a user."""
+        """Ask for a reason, then lift a user's limits for new accounts."""
         user = db.session.get(User, user_id) or abort(404)
         form = ReasonForm()
         if not form.validate_on_submit():
@@ -143,7 +143,7 @@ class UsersView(PanelView):
 
     @expose("/<int:user_id>/role", methods=("GET", "POST"))
     def role(self, user_id: int) -> ResponseReturnValue:
-        """Change an account's role; only administrators can do this, and not to their own."""
+        """Change an account's role; only administrators can, and not for their own."""
         if current_user.role not in ADMINS or user_id == current_user.id:
             abort(403)
         user = db.session.get(User, user_id) or abort(404)

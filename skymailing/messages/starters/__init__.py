@@ -1,6 +1,6 @@
 """Templates for new messages, in each language of the service.
 
-All templates except one are JSON files with designs made of blocks; the other one is a plain HTML page for
+All templates but one are JSON files with designs made of blocks; the exception is a plain HTML page for
 the editor's writing mode. docs/editor.md describes the files.
 """
 
@@ -72,7 +72,7 @@ def get_starter(key: str, language: str, brand: OwnerBrand = NO_BRAND) -> Starte
 
 
 def read_starter(key: str, language: str, pictures: str, brand: OwnerBrand = NO_BRAND) -> Starter:
-    """Return a template; `pictures` is the URL before the pictures' file names.
+    """Return a template; `pictures` is the URL prefix of its pictures.
 
     The brand's font and colours replace those of the template.
     """

@@ -12,7 +12,7 @@ PARTS = re.compile(r"\*\*(?P<bold>[^*]+)\*\*|\[(?P<label>[^\]]+)\]\((?P<url>[^)]
 
 
 def make_delta(text: str) -> dict[str, Any]:
-    """Return the Delta of a text; each line is a paragraph or an item of a list."""
+    """Return the Delta of a text; each line is a paragraph or a list item."""
     ops: list[dict[str, Any]] = []
     lines = text.split("\n")
     for place, line in enumerate(lines):

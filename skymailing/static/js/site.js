@@ -57,7 +57,7 @@ window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-sent]").forEach(release);
 });
 
-// Two keyboard shortcuts: / goes to the search field, n to the form for a new item. The footer turns them off.
+// Shortcuts: / goes to the search field, n to the form for a new item. A switch in the footer turns them off.
 function keysAreOn() {
   try {
     return localStorage.getItem("keys") !== "off";
@@ -66,7 +66,7 @@ function keysAreOn() {
   }
 }
 
-// Letters are found by their place on the keyboard where the layout has no Latin ones.
+// Keys are found by their position if the keyboard layout has no Latin letters.
 const PLACES = { KeyN: "n", Slash: "/" };
 
 function findShortcut(event) {

@@ -86,7 +86,7 @@ form.addEventListener("change", ({ target }) => {
   if (isChosen) look.src = look.dataset.look.replace("/0/", `/${target.value}/`);
 });
 
-// “Right away” is an empty time. The end matters most for a mailing that repeats.
+// “Right away” means no time. The end matters most for a recurring mailing.
 const startTime = form.querySelector("[name=starts_at]");
 
 form.addEventListener("change", ({ target }) => {
@@ -109,7 +109,7 @@ form.addEventListener("click", ({ target }) => {
   startTime.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
-// The server checks the times. Their errors appear next to the fields, and the last step opens only without errors.
+// The server checks the times. Errors appear next to the fields, and the last step opens only if there are none.
 const times = form.querySelector("[data-step=when]");
 let nextHash = ""; // the step to open after the check
 

@@ -1,5 +1,5 @@
-// The canvas: the letter, block by block. Each block has a button over its content, which selects it; so the
-// content's own links do nothing, and the keyboard reaches each block.
+// The canvas: the letter, block by block. A button over each block's content selects the block, so that links
+// in the content do nothing and the keyboard reaches each block.
 import { adaptPalette, choosePalette } from "./block-colors.js";
 import { getBlocks, getList, locate, onChange, styleOf } from "./block-design.js";
 import { sumUp } from "./block-types.js";
@@ -108,7 +108,7 @@ function drawBlock(block, place, parent, index, count) {
   isSelected ? handlers.drawBar(block, index, count) : null);
 }
 
-// Draw everything again; the scrolling, the focus and an open text field are kept.
+// Draw everything again; scroll position, focus and an open text field are kept.
 export function draw() {
   const palette = choosePalette();
   const focused = document.activeElement;
@@ -125,7 +125,7 @@ export function draw() {
   else if (id) (findNode(id)?.querySelector(`:scope > .block-bar [data-act="${action}"]`) || coverOf(id))?.focus();
 }
 
-// Draw one block again, in which only its own fields have changed.
+// Redraw one block of which only its own fields have changed.
 function drawOne(id) {
   const node = findNode(id);
   const place = locate(id);
@@ -137,7 +137,7 @@ function drawOne(id) {
   replaceParts(node, drawBlock(place.block, { palette }, place.parent, place.index, place.list.length));
 }
 
-// Take the parts of a newly drawn block; the focused part stays, and so does the panel below it.
+// Replace parts with newly drawn ones; the focused part stays, and so does the panel below it.
 function replaceParts(node, drawn) {
   node.className = drawn.className;
   for (const part of PARTS) {
@@ -198,7 +198,7 @@ export function startCanvas(given) {
     else if (event.target === canvas || event.target === card) handlers.onLeave();
   });
   canvas.addEventListener("focusin", ({ target }) => {
-    // The keyboard selects by moving the focus; a click selects when it is released, or begins to drag.
+    // The keyboard selects by moving the focus; a click selects on release, or starts a drag.
     if (target.matches(".block-cover:focus-visible")) select(target.closest(".block").dataset.id);
   });
   draw();

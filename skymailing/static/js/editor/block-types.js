@@ -1,5 +1,5 @@
-// The types of blocks in the editor: icon, first fields, the controls of the block's panel, and how a block is summed
-// up in a few words. The server describes the fields in block_types.py.
+// The types of blocks in the editor: icon, initial fields, the controls of the panel, and a short summary.
+// The server describes the fields in block_types.py.
 import { kit } from "./block-design.js";
 import { texts } from "./block-texts.js";
 

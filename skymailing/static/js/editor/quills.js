@@ -21,7 +21,7 @@ export function createQuill(node, { formats, label, matchers = [], placeholder =
       clipboard: { matchers },
       keyboard: {
         bindings: {
-          // Outside lists, Tab goes to the next field: the keyboard must not be trapped in the text.
+          // Outside lists, Tab moves to the next field: the text must not be a keyboard trap.
           tab: { key: "Tab", handler: leaveField },
           "remove tab": { key: "Tab", shiftKey: true, handler: leaveField },
           softbreak: {
@@ -51,7 +51,7 @@ export function createQuill(node, { formats, label, matchers = [], placeholder =
   return quill;
 }
 
-// A click selects a chip, since a cursor inside would type into nothing. Delete removes the selected chip;
+// A click selects a chip, since text typed inside it would be lost. Delete removes the selected chip;
 // typed text is inserted after it.
 function letChipsBeSelected(quill) {
   const placeOf = (node) => {

@@ -71,7 +71,7 @@ function setStyle(value) {
   quill.format("header", Number(value) || false, "user");
 }
 
-// Choose a size or a colour of the selected text; an empty value removes it.
+// Set the size or colour of the selected text; an empty value resets it.
 function setFormat({ dataset: { tool }, value }) {
   if (!getQuill()) return;
   findPlace();
