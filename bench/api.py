@@ -125,7 +125,7 @@ def connect(port: int) -> Send:
 
 
 def measure_deliveries(port: int, run_id: int, count: int, database: str) -> Row:
-    """Read all deliveries of a run page by page, over several connections; take the median of three times."""
+    """Read all deliveries of a run page by page, over several connections; take the median of three."""
     rates = []
     for _ in range(3):
         start = time.perf_counter()

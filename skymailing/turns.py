@@ -1,9 +1,9 @@
 """Let owners take turns: decide whose letters a worker sends next.
 
 Each run has an entry per worker that may send its letters. Each entry has a virtual start time, and the
-entry with the earliest one is served first. An entry moves its owner's next start time back by one second
-in advance. Afterwards, this is corrected to the time that the worker really spent, including rendering. So
-an owner with hundreds of runs or with slow letters gets the same share as an owner with one letter, who is
+entry with the earliest one is served first. Adding an entry delays its owner's next start time by one
+second. Afterwards, this is corrected to the time that the worker really spent, including rendering. So an
+owner with hundreds of runs or with slow letters gets the same share as an owner with one letter, who is
 served next (start-time fair queueing).
 
 The entries are hints, like everything in Redis: while it is down, no turns are stored, and the sweep adds

@@ -26,7 +26,7 @@ class ThreadConnection(threading.local):
     """A Redis connection per thread, for the commands that requests and commits repeat.
 
     For each command, the `redis` client borrows a connection, checks it and updates statistics. This took as
-    much CPU time as the rest of the work of serving a cached page. Commands may be sent twice.
+    much CPU time as all the rest of serving a cached page. Commands may be sent twice.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -37,7 +37,7 @@ class ThreadConnection(threading.local):
     def execute(self, *command: str | bytes | int) -> list[bytes | None]:
         """Return the reply, reconnecting once if the connection was closed; raises RedisError."""
         if self._process != os.getpid():
-            # Nor may forked processes share a connection.
+            # Forked processes cannot share a connection.
             self._connection, self._process = self._pool.make_connection(), os.getpid()
         try:
             return self._exchange(command)

@@ -10,7 +10,7 @@ from skymailing.models import LinkCheck
 
 MAX_SITES = 10
 # Public services that hide where a link leads; most are in SpamAssassin's list (`25_url_shortener.cf`).
-# Short addresses that belong to one site, such as youtu.be, are not.
+# Short addresses of a single site, such as youtu.be, are left out.
 SHORTENERS = frozenset(
     "adf.ly b.link bit.do bit.ly bitly.com clck.ru cutt.ly goo.gl goo.su is.gd j.mp kisa.link ouo.io ow.ly "
     "qps.ru rb.gy s.id shorturl.asia shorturl.at surl.li t.ly tiny.cc tiny.one tinyurl.com tinylink.in tr.im "
@@ -60,7 +60,7 @@ def check_link_texts(letter: Letter) -> Result | None:
 
 
 def check_counted_link_texts(letter: Letter) -> Result | None:
-    """Find links whose text is an address although they first lead to us, which counts the click."""
+    """Find links whose text is an address although they first lead to us, to count the click."""
     if not letter.click_host or not letter.links:
         return None
     shown = (read_shown_host(link) for link in letter.links)

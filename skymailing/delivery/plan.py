@@ -182,7 +182,7 @@ def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime)
     """
     assert mailing.next_run_at is not None
     if mailing.next_run_at > now:
-        return mailing.next_run_at  # with local times, clients in the east are sent first
+        return mailing.next_run_at  # with local times, clients in the east come first
     latest = find_latest_start(mailing, now)
     had_run = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for >= latest)
     return mailing.next_run_at if latest > now or session.scalar(select(had_run)) else latest

@@ -34,12 +34,12 @@ WAITS = (0, 3, 7)  # days, for each step
 
 
 def add_sequence(history: History, form: SignupForm, clients: Items[Client], now: datetime) -> None:
-    """Add a sequence whose clients have had the letters that were due since their sign-up.
+    """Add a sequence whose clients have received the letters due since their sign-up.
 
     It is paused, so that the demo does not send its next letters.
     """
     owner = history.owner
-    newest = select(Message).where(Message.owner_id == owner.id).order_by(Message.id).limit(len(WAITS))
+    messages = select(Message).where(Message.owner_id == owner.id).order_by(Message.id).limit(len(WAITS))
     sequence = Sequence(owner_id=owner.id, name="Добро пожаловать в мастерскую", state=SequenceState.PAUSED)
     sequence.trigger, sequence.form_id = Trigger.FORM, form.id
     sequence.owner, sequence.created_at = owner, now - timedelta(days=60)
@@ -47,7 +47,7 @@ def add_sequence(history: History, form: SignupForm, clients: Items[Client], now
     db.session.flush()
     steps = [
         _add_step(sequence, owner, position, message)
-        for position, message in enumerate(db.session.scalars(newest).all())
+        for position, message in enumerate(db.session.scalars(messages).all())
     ]
     reachable = [client for client in clients if client.email_key not in history.suppressions]
     ended = [_enrol(history, steps, client, now) for client in reachable]

@@ -1,6 +1,6 @@
 """Define the data of each type of event, as described in docs/webhooks.md. Programs rely on these names.
 
-Times are written as ISO 8601 in UTC. An address is in the form in which it is compared, mostly lowercase.
+Times are written as ISO 8601 in UTC. Addresses are in the form used for comparison, mostly lowercase.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def write_time(moment: datetime | None) -> str | None:
 
 
 def client_confirmed(signup: Signup, form_uuid: str, at: datetime) -> Event:
-    """Someone confirmed a subscription; `values` is what they entered, by the name of the field."""
+    """Someone confirmed a subscription; `values` is what they entered, by field key."""
     data = {
         "email": signup.email,
         "values": dict(signup.values),
@@ -150,7 +150,7 @@ def _describe(mailing: Mailing) -> dict[str, Any]:
 
 
 def clicks_counted(owner_id: int, clicks: Sequence[Mapping[str, Any]], at: datetime) -> Event:
-    """The counts of links have changed; each entry has the counts of one link in one letter."""
+    """Click counts have changed; each entry has the counts of one link in one letter."""
     return Event(owner_id, EventType.CLICKS_COUNTED, {"clicks": list(clicks)}, at)
 
 
@@ -168,7 +168,7 @@ def enrolments_changed(
 
 
 def letters_changed(owner_id: int, after: int, until: int, at: datetime) -> Event:
-    """Letters were attempted; the event contains the range of attempts, and the call, their results."""
+    """Letters were attempted; the event contains the range of attempts; the call adds their results."""
     return Event(owner_id, EventType.LETTERS_CHANGED, {"after": after, "until": until}, at)
 
 

@@ -43,7 +43,7 @@ def digest_with_files(digest: str, files: Sequence[Attachment]) -> str:
 
 
 def add_files(owner_id: int, content_id: int, files: Sequence[Attachment], now: datetime) -> None:
-    """Store the files of a new content; raises LimitReached if the owner has no room for them."""
+    """Store the files of new content; raises LimitReached if the owner has no room for them."""
     for position, file in enumerate(files):
         file_id = file.file_id or store_content(owner_id, file.content, now)
         db.session.add(

@@ -1,6 +1,6 @@
 """Count letters of a run by domain, by segment and tag, and by hour: those sent, returned, clicked and so on.
 
-Letters are counted where the rows are, so only while the run's details are kept; hours are always known.
+Letters are counted from their rows, so only while the run's details are kept; hours are always known.
 """
 
 from collections import Counter, defaultdict
@@ -42,9 +42,9 @@ Letters = Mapping[str, Select[Any]]
 
 
 def select_letters(run: Run, variant: int = 0) -> Letters:
-    """Select the letters of a run, or of a variant of its test, that each number counts, by its name.
+    """Return a query for the letters of each count, by name, in a run or in a variant of its test.
 
-    The columns are the address and the client's ID. Numbers that are 0 in the whole run are left out, so that
+    The columns are the address and the client's ID. Counts that are 0 in the whole run are left out, so that
     most runs need fewer queries.
     """
     letter = select(Delivery.email_key, Delivery.client_id)
@@ -52,7 +52,7 @@ def select_letters(run: Run, variant: int = 0) -> Letters:
     engaged = letter.join(Engagement, Engagement.delivery_id == Delivery.id).where(
         Engagement.run_id == run.id
     )
-    # By the index of the owner's bounces: those of a run have none.
+    # Uses the index by owner: there is none by run.
     own = (Bounce.owner_id == run.mailing.owner_id) & (Bounce.run_id == run.id)
     bounced = letter.join(Bounce, Bounce.delivery_id == Delivery.id)
     bounced = bounced.where(own, Bounce.proof.in_(TRUSTED_PROOFS))
@@ -76,10 +76,10 @@ def select_letters(run: Run, variant: int = 0) -> Letters:
 
 
 def _select_opt_outs(run: Run, variant: int) -> Select[Any]:
-    """Select those who unsubscribed, who may have been deleted since; an address counts once."""
+    """Select people who unsubscribed and may have been deleted since; an address counts once."""
     is_client = (Client.owner_id == OptOut.owner_id) & (Client.email_key == OptOut.email_key)
     rows = select(OptOut.email_key, Client.id.label("client_id")).distinct()
-    # By the index of the owner's opt-outs by time.
+    # Uses the index by owner and time.
     of_run = (OptOut.owner_id == run.mailing.owner_id) & (OptOut.at >= run.started_at)
     rows = rows.where(of_run, OptOut.run_id == run.id, OptOut.undone_at.is_(None))
     if not variant:
@@ -147,7 +147,7 @@ def _count(name: str, key: Any, rows: Select[Any]) -> Select[Any]:
 
 
 def _read(counted: Sequence[Select[Any]]) -> Counts:
-    """Run the statements as one, each of which has rows of a key, a name and a number."""
+    """Run the statements as one; each returns rows of a key, a name and a number."""
     counts: dict[Any, Counter[str]] = defaultdict(Counter)
     for key, name, number in db.session.execute(union_all(*counted)).tuples():
         counts[key][name] += number
@@ -155,9 +155,9 @@ def _read(counted: Sequence[Select[Any]]) -> Counts:
 
 
 def count_by_hour(run: Run, zone: ZoneInfo) -> Counts:
-    """Count by the hours of a time zone, each given by its start, what happened in them.
+    """Count what happened in each hour of a time zone, by the start of the hour.
 
-    Clicks are counted when they were added to the counts, usually within seconds.
+    Clicks belong to the hour in which they were counted, usually within seconds.
     """
     table = RunInterval.__table__
     names = {state.value: name for name, states in NOT_ACCEPTED.items() for state in states}
@@ -172,6 +172,6 @@ def count_by_hour(run: Run, zone: ZoneInfo) -> Counts:
 
 
 def floor_to_hour(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the hour of a time zone began; not all zones differ from UTC by whole hours."""
+    """Return the hour's start in a time zone; not all zones differ from UTC by whole hours."""
     local = moment.astimezone(zone)
     return moment - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)

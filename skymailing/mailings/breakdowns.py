@@ -25,9 +25,9 @@ SECONDS = 5.0  # for domains and parts together; what takes longer is left out
 SHOWN = 10  # domains, or tags
 HOURS_SHOWN = 48
 EXPORTED = 1_000
-# The numbers of a group in files and for programs, in the order of columns.
+# The numbers of a group in files and for programs, in column order.
 NUMBERS = ("sent", "unsent", "returned", "complaints", "unsubscribed", "clicked", "opened")
-# The same on pages: those of the tiles of a run.
+# Those on pages: the same as on a run's tiles.
 SHOWN_NUMBERS = (
     *("delivered", "undelivered", "unknown", "not_sent"),
     *("clicked", "opened", "unsubscribed", "complaints"),
@@ -58,7 +58,7 @@ class Group:
         return Outcomes.of({name: self[name] for name in ("sent", "failed", "unknown", "returned")})
 
     def whole_of(self, name: str) -> int:
-        """Return the letters of which a number is a share: usually the delivered ones, as on other pages."""
+        """Return the count of which a number is a share: usually delivered letters, as on other pages."""
         if name == "not_sent":
             return self.outcomes.total + self["not_sent"]
         is_outcome = name in {"delivered", "undelivered", "unknown"}
@@ -73,7 +73,7 @@ class Breakdown:
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers on a page: those that are not 0 in all groups, and those delivered."""
+        """The numbers on a page: `delivered`, and those above 0 in at least one group."""
         groups = self.groups or ()
         return [name for name in SHOWN_NUMBERS if name == "delivered" or any(group[name] for group in groups)]
 
@@ -87,12 +87,12 @@ class Breakdowns:
     parts: Breakdown = field(default_factory=Breakdown)
     hours: Breakdown = field(default_factory=Breakdown)
     has_all_tags: bool = False
-    # People who unsubscribed in another way than through a link; only hours include them.
+    # People who unsubscribed by other means than a link; only hours include them.
     left_by_email: int = 0
 
 
 def break_down(run: Run, zone: ZoneInfo, now: datetime, variant: int = 0, most: int = SHOWN) -> Breakdowns:
-    """Return the results of a run, or of a variant without hours; `most` limits domains and tags."""
+    """Return a run's results, or a variant's (without hours); `most` limits domains and tags."""
     hours = Breakdown()
     if not variant:
         hours = Breakdown(_list_hours(breakdown_queries.count_by_hour(run, zone), most))
@@ -134,7 +134,7 @@ def _sort(groups: Sequence[Group]) -> list[Group]:
 
 
 def _list_hours(counts: Counts, most: int) -> list[Group]:
-    """Return the hours in which something happened; all after the first ones are counted as one."""
+    """Return the hours in which something happened; those beyond the limit are combined."""
     shown = HOURS_SHOWN if most == SHOWN else most
     hours = [Group(format_time(hour), count, hour) for hour, count in counts.items()]
     later: Counter[str] = Counter()
@@ -152,7 +152,7 @@ def _count_tags(run: Run, letters: Letters, _now: datetime) -> list[Group]:
 
 
 def _count_parts(run: Run, letters: Letters, now: datetime) -> list[Group]:
-    """Count in each segment and tag that the run was for; nothing for those that no longer work."""
+    """Count by each segment and tag that the run was for, except those that no longer work."""
     owner = run.mailing.owner
     found = [(part["name"], _read_part(part, owner, now)) for part in (run.audience or {})["include"]]
     parts = [(name, condition) for name, condition in found if condition is not None]
@@ -162,9 +162,9 @@ def _count_parts(run: Run, letters: Letters, now: datetime) -> list[Group]:
 
 
 def _read_part(part: Mapping[str, Any], owner: User, now: datetime) -> ColumnElement[bool] | None:
-    """Return the condition on clients of a segment, as it was, or of a tag."""
+    """Return the condition of a tag, or of a segment as stored in the run."""
     if "tag" in part:
-        # SQLite gives the ID of a deleted tag to another one.
+        # SQLite may reuse the ID of a deleted tag.
         own = select(Tag.id).where(Tag.id == part["tag"], Tag.owner_id == owner.id, Tag.name == part["name"])
         found = db.session.scalar(own)
         return None if found is None else has_tag(found, db.engine.dialect.name)

@@ -1,4 +1,4 @@
-"""Show on which devices people clicked; sums for a run, never for a person."""
+"""Show on which devices people clicked; totals per run, never per person."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from skymailing.models import Run
 from skymailing.tracking.devices import Device
 from skymailing.tracking.storing import DEVICE_COLUMNS
 
-MIN_PEOPLE = 10  # fewer could say which device someone uses
+MIN_PEOPLE = 10  # fewer could reveal someone's device
 
 
 @dataclass(frozen=True)
 class DeviceShare:
-    """A kind of device, and the people who first clicked on it."""
+    """A device type, and how many people first clicked with it."""
 
     name: str
     people: int
 
 
 def count_devices(run: Run) -> dict[Device, int]:
-    """Return how many people first clicked on each device; empty if they are too few."""
-    # Clicks that are taken back count as a computer's, so a number can become too small.
+    """Return how many people first clicked with each device; empty if too few."""
+    # Removed clicks are subtracted from computers, so a count can become too small.
     counts = {device: max(0, getattr(run, column)) for device, column in DEVICE_COLUMNS.items()}
     return counts if sum(counts.values()) >= MIN_PEOPLE else {}
 

@@ -64,7 +64,7 @@ def leave_unknowns(mailing: Mailing, now: datetime) -> int:
     run = find_last_run(mailing)
     if run is None:
         return 0
-    # A row that another transaction has locked is being finished there, for example by a late result.
+    # A row locked by another transaction is being finished there, for example by a late result.
     rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
     left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
     count = db.session.connection().execute(left.values(finished_at=now)).rowcount

@@ -45,8 +45,8 @@ class MailingValues:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     starts_at: datetime | None = None  # None: now
-    is_local_time: bool = False  # clients get it when their clocks show the time of the start
-    on_passed: OnPassed = OnPassed.SEND  # for clients whose time has passed already
+    is_local_time: bool = False  # clients get it when their clocks show the start time
+    on_passed: OnPassed = OnPassed.SEND  # for clients whose time has already passed
     ends_at: datetime | None = None
     periodicity: Periodicity = Periodicity.ONCE
     # For Periodicity.CUSTOM: weekdays (digits, 1 is Monday) of a week, the last day of a month.

@@ -1,4 +1,4 @@
-"""Add up what users have sent, from the hourly counts, which are few however many letters there are."""
+"""Add up what users have sent, using hourly counts, which are few even for many letters."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -22,9 +22,9 @@ LARGEST_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class OwnerUsage:
-    """What a user has used: letters and problems in 30 days, and what limits apply to.
+    """A user's usage: letters and problems in 30 days, and the limited quantities.
 
-    Of the `letters`, mail servers have accepted some, including those that were returned later.
+    `accepted` counts the letters that mail servers accepted, including those returned later.
     """
 
     owner_id: int
@@ -37,7 +37,7 @@ class OwnerUsage:
     letters_this_hour: int = 0
     tests_this_hour: int = 0
     imports_today: int = 0
-    # Questions in the last two days whether an address may be a sender or get test letters.
+    # Requests in the last two days to use an address as a sender or for test letters.
     questions: int = 0
 
 
@@ -92,7 +92,7 @@ class LargestSender:
 
 
 def find_largest(usages: dict[int, OwnerUsage]) -> list[LargestSender]:
-    """Return the users of whom servers accepted the most letters."""
+    """Return the users with the most letters accepted by servers."""
     senders = [usage for usage in usages.values() if usage.accepted]
     most = nlargest(LARGEST_SHOWN, senders, key=lambda usage: (usage.accepted, usage.owner_id))
     users = select(User).where(User.id.in_([usage.owner_id for usage in most]))

@@ -70,7 +70,7 @@ class BulkJob(Timestamps, Model):
     # The number of clients processed so far, which starts again from 0 for an undo, and their total number.
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int]
-    # The number of clients that have been changed; after an undo, of those who could not be changed back.
+    # The number of clients that have been changed; after an undo, those that could not be changed back.
     changed: Mapped[int] = mapped_column(default=0)
     # The number of clients that were not changed because they would have exceeded a limit.
     skipped: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -91,7 +91,7 @@ class BulkJob(Timestamps, Model):
 
 
 class BulkChunk(Model):
-    """A part of a job's clients, which one transaction changes.
+    """Some of a job's clients, changed in one transaction.
 
     The clients are stored when the job is created, so clients that match later are not affected.
     """

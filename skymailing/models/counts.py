@@ -15,7 +15,7 @@ from skymailing.models.types import BigId, UTCDateTime, enum_column
 
 
 class ReportedCounts:
-    """The counts that reports show, each of which is a column of intervals and of report days."""
+    """The counts that reports show, as columns of both intervals and report days."""
 
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
     sent: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -36,12 +36,12 @@ class ReportedCounts:
 
 # The names of these columns, for code that handles all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
-# The counts that change after a letter was sent, without a change of the ledger.
+# The counts that change after a letter was sent, without a ledger change.
 LATER_COUNTS = ("returned", "complaints", "clicked", "unsubscribed")
 
 
 class RunInterval(ReportedCounts, Model):
-    """The counts of a run in one interval: a second at the beginning of the run, 15 minutes later.
+    """The counts of a run in one interval: one second long at first, 15 minutes long later.
 
     The sums of a run's intervals are its current counts. A delivery is counted in the interval in which it
     entered its state; `deferred` is the number of deliveries that entered that state minus the number that
@@ -115,7 +115,7 @@ class ReportDay(ReportedCounts, Model):
     """The sums of a day's intervals and replies, for one mailing or for all mailings of an owner.
 
     Days begin and end in the owner's time zone. The sums are valid while none of the day's intervals is
-    fresh. Each interval that is not fresh is part of exactly one day of the owner's rows for all mailings.
+    fresh. Each interval that is not fresh is counted in exactly one of the owner's rows for all mailings.
     """
 
     __tablename__ = "report_days"

@@ -163,7 +163,7 @@ class FormDay(Model):
 
 
 class SignupMailbox(Model):
-    """The times of the latest three confirmation letters to a mailbox, to limit letters of all forms to it.
+    """The times of the latest three confirmation letters to a mailbox, to limit all forms' letters to it.
 
     It is in the database, because this limit must also work without Redis. It belongs to no owner and
     contains only a hash of the address.

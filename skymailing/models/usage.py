@@ -24,7 +24,7 @@ class UsageKind(StrEnum):
     # Problems with letters of mailings, counted in the hour in which the letter was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"
-    # Letters that mail servers accepted, counted at that time, also if they are returned later.
+    # Letters that mail servers accepted, counted at that time, even if they are returned later.
     ACCEPTED = "accepted"
 
 
@@ -61,7 +61,7 @@ class Limited(StrEnum):
 class UsageHour(Model):
     """A user's usage of one kind in one hour.
 
-    Each process counts accepted letters in a row of its own, which begins up to 0.4 s after the hour.
+    Each process counts accepted letters in its own row, with `begins_at` up to 0.4 s past the hour.
     """
 
     __tablename__ = "usage_hours"

@@ -17,7 +17,7 @@ SHOWN_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class UnsentTest:
-    """A test letter that was not sent: the stored reason, and whether there will be no further attempts."""
+    """A test letter that was not sent: the stored reason, and whether it has failed for good."""
 
     reason: str
     has_failed: bool

@@ -24,7 +24,7 @@ TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
 # A letter and its envelope.
 IncomingLetter = tuple[bytes, letter.Envelope]
-# Commits letters, and returns which of them were stored; raises any error if none was.
+# Commits letters, and returns which of them were stored; raises an error if none was.
 Store = Callable[[Sequence[IncomingLetter]], list[bool]]
 
 

@@ -10,7 +10,7 @@ from skymailing.settings.environment import EnvironmentReader
 CONNECT_SECONDS = 10
 # SQLite compares JSON keys as they are stored, so an escaped key would never be found.
 write_json = json.JSONEncoder(ensure_ascii=False).encode
-PROBES = 3  # without a response, after which a connection is considered broken
+PROBES = 3  # unanswered, after which a connection is considered broken
 
 
 class DatabaseLimits(EnvironmentReader):
@@ -48,13 +48,13 @@ def build_engine_options(url: str, limits: dict[str, int]) -> dict[str, Any]:
 
 
 def _make_client_options(seconds: int) -> dict[str, Any]:
-    """Return libpq's options, with which this side detects the loss of the server."""
+    """Return libpq's options that let this side detect the loss of the server."""
     options = {"connect_timeout": CONNECT_SECONDS}
     return options | _detect_loss(seconds, "keepalives")
 
 
 def _make_server_options(limits: dict[str, int]) -> list[str]:
-    """Return the settings of the server's session, with which the server detects the loss of this side."""
+    """Return the session settings that let the server detect the loss of this side."""
     values = {
         "idle_in_transaction_session_timeout": limits["idle"] * 1000,
         "lock_timeout": limits["lock"] * 1000,
@@ -64,7 +64,7 @@ def _make_server_options(limits: dict[str, int]) -> list[str]:
 
 
 def _detect_loss(seconds: int, prefix: str) -> dict[str, int]:
-    """Return options that end a connection whose other side is silent, with libpq's or the server's names."""
+    """Return options, named for libpq or for the server, that end a connection whose other side is silent."""
     if not seconds:
         return {}
     probe = max(1, seconds // (PROBES + 1))

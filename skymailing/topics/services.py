@@ -93,7 +93,7 @@ def check_unused(topic_id: int) -> None:
 def delete_topic(topic: Topic, actor: Actor) -> None:
     """Delete a topic with people's choices, and remove it from ended mailings. Raises TopicInUse.
 
-    The mailings' runs keep the topic's ID, so that no one gets their letters if they are sent again.
+    The mailings' runs keep the topic's ID, so that resending their letters reaches no one.
     """
     _lock_owner(topic.owner_id)
     _lock_topic(topic)

@@ -8,7 +8,7 @@ from werkzeug.routing import Map, Rule
 
 
 class LazyRule(Rule):
-    """A rule whose function that builds URLs is compiled at its first call.
+    """A rule that compiles its URL builder when that is first called.
 
     Werkzeug compiles it for each of hundreds of rules when they are added; a process needs few of them.
     """

@@ -60,7 +60,7 @@ def module_asset(path: str) -> str:
 def _current_second() -> int:
     """Return a number that changes every second, so that files are checked for changes once per second.
 
-    A page has about a hundred links to static files; checking each of them took a tenth of the time for it.
+    A page has about a hundred links to static files; checking each of them took a tenth of the page's time.
     """
     return int(time.time())
 
@@ -100,7 +100,7 @@ def folder_url(folder: str) -> str:
 def root_url() -> str:
     """Return the URL of the static folder.
 
-    `url_for` returns the same, but forty calls per page took a twentieth of the time for it.
+    `url_for` returns the same, but forty calls per page took a twentieth of the page's time.
     """
     return f"{request.script_root}{current_app.static_url_path}"
 

@@ -40,7 +40,7 @@ def send_letter(client: Client, kind: MailingKind = MailingKind.MAILING, **run: 
 
 
 def click(delivery: Delivery, at: datetime, *, number: int = 1, **values: Any) -> None:
-    """Store a click on a link of a letter; it is a person's unless `values` differ."""
+    """Store a click on a letter's link, by a person unless `values` say otherwise."""
     session = object_session(delivery)
     assert session is not None
     milliseconds = int(at.timestamp() * 1000)

@@ -24,7 +24,7 @@ from skymailing.extensions import db
 PREFIX = "/api/v1"
 ENDPOINTS = "api_"  # the prefix of these blueprints' names, as pages have blueprints, too
 BODY_LIMIT = 1024 * 1024  # bytes
-# Statuses that any operation can have, and those of operations with a certain feature.
+# Error statuses that any operation can have.
 ALWAYS = (400, 401, 403, 405, 429, 500, 503)
 LIVE_ONLY = "x-live-key-only"  # marks operations that test keys may not perform
 View = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Change the values of a client, and add some, on the client's page."""
+"""Change and add values of a client, on the client's page and in the list."""
 
 from flask import Response, flash, request
 from flask.typing import ResponseReturnValue
@@ -30,7 +30,7 @@ def change_client_value(client_id: int) -> ResponseReturnValue:
         client = get_own(Client, client_id)
         if field in TEXTS or read_value(client, field):
             return render_profile(client, edited=EditedValue(field, value, explain(error)))
-        # The field is not on the page any more, so what was entered becomes a new one.
+        # The field is no longer on the page, so the entered value becomes a new one.
         name = field.removeprefix(ATTRIBUTE)
         return render_profile(client, edited=EditedValue("", value, explain(error), name))
     db.session.commit()

@@ -2,8 +2,8 @@
 export const table = document.querySelector(".client-table");
 const token = document.querySelector("#bulk [name=csrf_token]").value;
 
-// Put a field in the place of a button until its text is saved or Escape is pressed; return the field. `save` gets the
-// text when people press Enter or leave the field after a change, and returns why it could not be saved, if so.
+// Replace a button with a field until its text is saved or Escape is pressed; return the field. `save` gets
+// the text when people press Enter or leave the field after a change; it returns the error, if there is one.
 export function openField(button, label, text, save) {
   const input = document.createElement("input");
   input.className = "form-control form-control-sm";
@@ -20,7 +20,7 @@ export function openField(button, label, text, save) {
   function close() {
     if (!input.isConnected) return;
     const hasFocus = document.activeElement === input;
-    input.readOnly = true; // a field that is removed may report a change
+    input.readOnly = true; // removing a field may fire its change event
     error.remove();
     input.replaceWith(button);
     if (hasFocus) button.focus();
@@ -39,7 +39,7 @@ export function openField(button, label, text, save) {
 
   input.addEventListener("keydown", (event) => {
     event.stopPropagation(); // Escape would untick the clients
-    if (event.isComposing) return; // the key is for an input method
+    if (event.isComposing) return; // the input method uses the key
     if (event.key === "Escape") close();
     if (event.key !== "Enter") return;
     event.preventDefault(); // the list's own form is for actions on many clients

@@ -1,4 +1,4 @@
-// The command palette: Ctrl+K (or ⌘K) opens a search over pages, clients, messages and mailings. Without
+// The command palette: Ctrl+K (or ⌘K) opens a search for pages, clients, messages and mailings. Without
 // JavaScript, its link opens the page with the same search.
 const PAUSE = 150; // milliseconds without typing before a search
 
@@ -39,7 +39,7 @@ function move(step) {
 }
 
 document.addEventListener("keydown", (event) => {
-  // The code is that of the key's place, so that this also works in a Cyrillic layout.
+  // `code` is the key's position, so this also works in a Cyrillic layout.
   const isShortcut = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.code === "KeyK";
   if (!isShortcut || event.defaultPrevented) return;
   event.preventDefault();

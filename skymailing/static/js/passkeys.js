@@ -1,5 +1,5 @@
-// Passkeys: the browser creates one, or signs in with one. Its answer goes into the hidden field of a form, which is
-// then sent as usual. The buttons appear only if the browser knows passkeys.
+// Passkeys: the browser creates one, or signs in with one. Its response goes into a form's hidden field, and
+// the form is sent as usual. Buttons appear only if the browser supports passkeys.
 const isSupported = window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON
   && PublicKeyCredential.parseCreationOptionsFromJSON;
 

@@ -17,7 +17,7 @@ export function createButton(text, label, onClick) {
   return button;
 }
 
-// Make a select; a value that is not among the options, such as that of a deleted tag, gets one.
+// Make a select; a value without an option, such as that of a deleted tag, gets one.
 export function createSelect(label, options, value) {
   const select = create("select", { className: "form-select" }, ...options.map(([key, name]) => new Option(name, key)));
   select.setAttribute("aria-label", label);

@@ -3,7 +3,7 @@
 import { create, createSelect, form, texts, vocabulary } from "./form.js";
 
 const MAX_LISTED = 200;
-const offered = new Map(); // field to the ID of its datalist
+const offered = new Map(); // the ID of each field's datalist
 
 // Offer the values that the owner's clients have; they are loaded once per field.
 function offerValues(input, field) {
@@ -39,7 +39,7 @@ function makeText(value, field) {
   return { elements: [input], read: () => input.value.trim() || undefined };
 }
 
-// One field per value; a further empty one appears when the last is filled in.
+// One field per value; another empty one appears when the last is filled in.
 function makeList(value, field) {
   const box = create("div", { className: "condition-value" });
   const inputs = () => [...box.querySelectorAll("input")];
@@ -95,7 +95,7 @@ function makeDays(value) {
 function makeChoice(options) {
   const known = [["", texts.choose], ...options];
   return (value) => {
-    // The case of tags' and topics' names does not matter.
+    // Names of tags and topics are case-insensitive.
     const match = options.find(([key]) => String(key).toLowerCase() === String(value).toLowerCase());
     const select = createSelect(texts.value, known, match ? match[0] : value);
     return { elements: [select], read: () => select.value || undefined };
