@@ -224,7 +224,7 @@ def test_filters_without_events_of_any_client_are_hidden(
 ) -> None:
     def read_chips() -> list[str]:
         page = BeautifulSoup(browser.get(f"/clients/{client.id}").text, "html.parser")
-        return [chip.text for chip in page.select(".filter-chip")]
+        return [chip.text for chip in page.select("#timeline .choices a")]
 
     assert read_chips() == ["All", "Emails", "Subscription", "Notes"]
     History(history.session, ClientFactory.create(owner=client.owner)).purchase(at(0))
