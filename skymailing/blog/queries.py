@@ -48,16 +48,18 @@ def find_article(slug: str) -> Article | None:
 
 
 def find_random_articles(count: int, now: datetime, language: str) -> Sequence[Article]:
-    """Return up to `count` randomly chosen published articles: first those in a language."""
-    return _load_by_ids(choose_random_ids(count, now, language), now)
+    """Return randomly chosen published articles, newest first; those in the language are preferred."""
+    chosen = _select_by_ids(choose_random_ids(count, now, language), now)
+    return db.session.scalars(chosen.order_by(Article.published_at.desc(), Article.id.desc())).all()
 
 
 def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
-    articles = db.session.scalars(
-        select_published(now).options(defer(Article.body)).where(Article.id.in_(ids))
-    )
-    by_id = {article.id: article for article in articles}
+    by_id = {article.id: article for article in db.session.scalars(_select_by_ids(ids, now))}
     return [by_id[id] for id in ids if id in by_id]
+
+
+def _select_by_ids(ids: list[int], now: datetime) -> Select[tuple[Article]]:
+    return select_published(now).options(defer(Article.body)).where(Article.id.in_(ids))
 
 
 def list_newest(now: datetime, count: int, language: str = "") -> Sequence[Article]:

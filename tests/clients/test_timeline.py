@@ -202,12 +202,29 @@ def test_the_filter_shows_some_kinds(browser: FlaskClient, client: Client, histo
 
 
 @pytest.mark.one_engine
+def test_a_sequence_is_completed_after_its_last_email(
+    browser: FlaskClient, client: Client, history: History
+) -> None:
+    history.letter(at(1), name="Second email")
+    history.sequence(at(0), at(1))
+    history.letter(at(0), name="First email")
+    names = [re.sub(r" (delivered|“).*", "", text) for text in read_events(browser, client)]
+    assert names == [
+        "Completed the sequence",
+        "Second email",
+        "First email",
+        "Entered the sequence",
+        "Added to your clients 12:00",
+    ]
+
+
+@pytest.mark.one_engine
 def test_filters_without_events_of_any_client_are_hidden(
     browser: FlaskClient, client: Client, history: History
 ) -> None:
     def read_chips() -> list[str]:
         page = BeautifulSoup(browser.get(f"/clients/{client.id}").text, "html.parser")
-        return [chip.text for chip in page.select(".filter-chip")]
+        return [chip.text for chip in page.select("#timeline .choices a")]
 
     assert read_chips() == ["All", "Emails", "Subscription", "Notes"]
     History(history.session, ClientFactory.create(owner=client.owner)).purchase(at(0))

@@ -101,6 +101,15 @@ def test_signed_in_users_also_see_articles(browser: FlaskClient) -> None:
     assert sum(f'href="/blog/{slug}"' in page for slug in slugs) == 3
 
 
+def test_the_newest_of_the_articles_is_the_first(visitor: FlaskClient) -> None:
+    days = (2, 3, 1)
+    for day in days:
+        ArticleFactory.create(title=f"{day} days ago", published_at=utcnow() - timedelta(days=day))
+    for _ in range(5):
+        page = visitor.get("/").text
+        assert sorted(days, key=lambda day: page.index(f"{day} days ago")) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_all_articles_are_shown_if_there_are_fewer_than_three(visitor: FlaskClient, count: int) -> None:
     slugs = [ArticleFactory.create().slug for _ in range(count)]

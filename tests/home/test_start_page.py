@@ -66,12 +66,14 @@ def send(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Mailin
 def test_the_last_result_is_shown_in_three_numbers(browser: FlaskClient, user: User) -> None:
     send(user, {DeliveryState.SENT: 1}, finished_at=utcnow() - timedelta(days=2))
     counts = {DeliveryState.SENT: 8, DeliveryState.FAILED: 2, DeliveryState.CANCELLED: 90}
-    last = send(user, counts, unsubscribed=1)
+    start = utcnow() - timedelta(hours=1)
+    last = send(user, counts, unsubscribed=1, scheduled_for=start)
     send(UserFactory.create(), {DeliveryState.SENT: 5})
 
     section = find_section(read(browser), "Last mailing")
 
     assert last.name in section.get_text()
+    assert [str(time["datetime"]) for time in section.select("time")] == [start.isoformat(timespec="seconds")]
     assert find_numbers(section) == {
         "Delivered": "8 80%",
         "Not delivered": "2 20%",

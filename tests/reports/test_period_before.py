@@ -53,7 +53,7 @@ def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, use
     send(user, START - timedelta(days=7), 3, 1, amount=2_500)
     send(user, START - timedelta(days=21), 20)  # earlier still
     text = read_totals(browser, "2026-11-16", "2026-11-22")
-    assert "Delivered 6 of 8 · 75% was 3 · 75%" in text
+    assert "Delivered 6 75% of 8 was 3 · 75%" in text
     assert "Not delivered 2 25% was 1 · 25%" in text
     assert "RUB 50 1 order was RUB 25 ▲ 100% 100% more" in text
     assert "Compared with the previous 7 days (9 Nov 2026 – 15 Nov 2026)." in text

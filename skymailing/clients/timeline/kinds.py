@@ -17,8 +17,8 @@ class EventKind(StrEnum):
     CLICK = "click"  # a letter and a link in it, as in `LINKS_PER_LETTER`
     CONSENT = "consent"
     ENTERED = "entered"  # a sequence
-    LEFT = "left"  # a sequence, or completed it
     LETTER = "letter"
+    LEFT = "letters-end"  # a sequence, or completed it at the time of its last letter
     MERGED = "merged"
     NOTE = "note"
     OPEN = "open"  # a letter
