@@ -39,7 +39,7 @@ def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None
 
     with_failures = demo.main.locator("#runs li", has_text="not delivered")
     with_failures.first.get_by_role("link").click()
-    demo.expect_title(re.compile("Send of"))
+    demo.expect_title(re.compile("Sent "))
     expect(demo.main.locator(".causes li").first).to_contain_text(re.compile(r": \d+"))
     reasons = demo.main.locator("#answers li", has_text="not delivered")
     expect(reasons.first).to_contain_text(re.compile(r"1\s+55[024] 5\."))

@@ -147,7 +147,7 @@ def test_a_ledger_that_does_not_add_up_is_open(browser: FlaskClient, run: Run, s
     session.flush()
     (ledger,) = soup(browser.get(f"/mailings/runs/{run.id}")).select("details#all-numbers")
     assert "open" in ledger.attrs
-    assert "All emails accounted for" not in ledger.get_text()
+    assert "Every email accounted for" not in ledger.get_text()
 
 
 def test_a_run_that_is_being_sent_shows_its_remaining_letters(browser: FlaskClient, user: User) -> None:

@@ -18,7 +18,7 @@ def test_pages_about_a_run_name_the_mailing_and_the_time(user: User, browser: Fl
         MailingFactory.create(owner=user, name="Sale"), {DeliveryState.SENT: 5}, track_clicks=True
     )
     user.timezone = "UTC"
-    about = f"Sale · Send of {run.scheduled_for:%-d %b %Y, %H:%M}"
+    about = f"Sale · Sent {run.scheduled_for:%-d %b %Y, %H:%M}"
     log = f"/mailings/{run.mailing_id}/log?run={run.id}"
     for path in (path_of(run), f"/mailings/runs/{run.id}/clicks", log):
         (lead,) = soup(browser.get(path)).select(".page-lead")
