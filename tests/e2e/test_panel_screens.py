@@ -1,6 +1,7 @@
 """Test that every panel page fits every screen, in both languages."""
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from skymailing.models import Attempt, Mailing, MailingKind, MailingState, Role, User
@@ -68,6 +69,33 @@ def test_the_week_is_readable_on_a_phone(site: Site, open_window: OpenWindow, lo
         return cell.scrollWidth <= cell.clientWidth;
     })"""
     assert titles.evaluate_all(fits)
+
+
+@pytest.mark.parametrize("path", ["/manager/", "/manager/reputation/", "/manager/audit/"])
+def test_the_menu_is_one_row_on_a_phone_and_shows_the_current_page(
+    site: Site, open_window: OpenWindow, path: str
+) -> None:
+    window = open_window(PHONE)
+    window.sign_in(site.add_user(Role.ADMIN, locale="ru").email)
+    window.open(path)
+    menu = window.main.locator(".panel-nav")
+    expect(menu.locator("[aria-current]")).to_be_in_viewport(ratio=1)
+    tops = menu.locator("a").evaluate_all("(links) => links.map((link) => link.offsetTop)")
+    assert len(tops) > 5
+    assert len(set(tops)) == 1
+
+
+def test_a_phone_folds_all_filters_but_the_first(site: Site, open_window: OpenWindow) -> None:
+    window = open_window(PHONE)
+    window.sign_in(site.add_user(Role.MANAGER).email)
+    window.open("/manager/mailings/?refused=yes")
+    expect(window.main.locator("[name=q]")).to_be_visible()
+    for name in ("owner", "state", "refused"):
+        expect(window.main.locator(f"[name={name}]")).to_be_hidden()
+    expect(window.main.get_by_role("link", name="With undelivered emails")).to_be_in_viewport(ratio=1)
+    window.choose(owner="demo@", refused="yes")
+    for name in ("owner", "state", "refused"):
+        expect(window.main.locator(f"[name={name}]")).to_be_visible()
 
 
 def test_the_header_fits_a_small_laptop(site: Site, open_window: OpenWindow) -> None:

@@ -137,9 +137,9 @@ class Window:
 
     def choose(self, **filters: str) -> None:
         """Fill in the list's filter by field name, unfolding it if necessary, and apply it."""
-        more = self.main.locator("form[role=search] .filter-more:not([open]) > summary")
-        if more.is_visible():
-            more.click()
+        for more in self.main.locator("form[role=search] .filter-more:not([open]) > summary").all():
+            if more.is_visible():
+                more.click()
         self.fill(**filters)
         with self.new_page():
             self.main.locator("form[role=search]").get_by_role("button", name="Apply").click()

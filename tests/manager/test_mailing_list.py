@@ -71,6 +71,19 @@ def test_a_mailing_that_did_not_run_has_the_reason_as_its_result(panel: FlaskCli
     assert result.get_text() == "The mailing ended before it could start, so nothing was sent."
 
 
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("q=a", 0), ("owner=a", 1), ("refused=yes", 0), ("refused=yes&state=paused", 2)],
+)
+def test_folds_of_the_filter_are_open_if_no_quick_filter_explains_the_list(
+    panel: FlaskClient, query: str, count: int
+) -> None:
+    """Phones fold all fields but the first, and other screens those that are rarely used."""
+    page = soup(panel.get(f"{PATH}?{query}"))
+    assert len(page.select(".filter-more")) == 2
+    assert len(page.select(".filter-more[open]")) == count
+
+
 def test_more_results_need_no_more_queries(panel: FlaskClient, session: Session) -> None:
     numbers = []
     for _round in range(2):
