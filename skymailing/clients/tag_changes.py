@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.named_conditions import rename_in_segments
+from skymailing.clients.saved_views import rename_tag_in_views
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.audience.memberships import has_tag
@@ -74,6 +75,7 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
     except IntegrityError as error:  # the tag was added after the check; only the unique key detects this
         raise TagExists(name) from error
     rename_in_segments(tag.owner_id, "tag", old_key, name)
+    rename_tag_in_views(tag.owner_id, old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
@@ -86,6 +88,7 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     _move_forms(source, target)
     _move_sequences(source, target)
     rename_in_segments(source.owner_id, "tag", source.name_key, target.name)
+    rename_tag_in_views(source.owner_id, source.name_key, target.name)
     db.session.delete(source)
     db.session.flush()
     return added

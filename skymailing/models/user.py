@@ -62,6 +62,8 @@ class User(UserMixin, Timestamps, Model):
     attribute_types: Mapped[dict[str, str]] = mapped_column(JsonObject, default=dict, server_default="{}")
     # The columns of the client list (`clients.list_columns`); NULL for the default ones.
     client_columns: Mapped[list[str] | None] = mapped_column(JsonObject)
+    # The saved views of the client list (`clients.saved_views`): each has a name and arguments of its URL.
+    client_views: Mapped[list[dict[str, str]] | None] = mapped_column(JsonObject)
     # How dates such as 06/05/1980 are parsed: "dmy", "mdy", or empty (as in the time zone's country).
     date_order: Mapped[str] = mapped_column(String(3), default="", server_default="")
     # When a manager, an operator or an upgrade marked the account as trusted: the limits of new accounts do

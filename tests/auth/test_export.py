@@ -80,6 +80,16 @@ def test_the_archive_contains_purchases(session: Session, user: User, browser: F
     assert purchase["email"] == read_table(archive, "clients.csv")[0]["email"]
 
 
+def test_the_archive_contains_the_views_of_the_client_list(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    user.client_columns, user.client_views = ["tags"], [{"name": "Omsk", "q": "omsk", "sort": "email"}]
+    session.commit()
+    profile = json.loads(download_archive(browser).read("profile.json"))
+    assert profile["client_columns"] == ["tags"]
+    assert profile["client_views"] == [{"name": "Omsk", "q": "omsk", "sort": "email"}]
+
+
 def test_the_archive_contains_notes(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)

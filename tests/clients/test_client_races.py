@@ -6,7 +6,7 @@ The races need two open transactions, which only PostgreSQL has.
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clients import duplicates, notes
@@ -161,3 +161,23 @@ def test_two_windows_cannot_add_more_notes_than_allowed(
         values = {"owner_id": user.id, "client_id": client.id, "text": "one", "created_at": utcnow()}
         adding.execute(insert(ClientNote).values(values))
     assert "A client can have up to 1 notes." in window.finish().text
+
+
+@pytest.mark.parametrize(
+    "path", ["/clients/views?q=omsk", "/clients/views/delete", "/clients/views/undo?q=1&name=Omsk"]
+)
+def test_two_windows_that_save_at_once_lose_no_view(
+    app: Flask, browser: FlaskClient, session: Session, user: User, path: str
+) -> None:
+    user_id, old, new = user.id, {"name": "Old", "q": "a"}, {"name": "New", "q": "b"}
+    user.client_views = [old]
+    session.commit()
+    with transaction(app) as saving:
+        saving.execute(select(User.id).where(User.id == user_id).with_for_update())
+        window = make_posting_window(browser, path, {"name": "Old" if "delete" in path else "Omsk"})
+        window.wait_for_lock()
+        saving.execute(update(User).where(User.id == user_id).values(client_views=[old, new]))
+    assert window.finish().status_code == 302
+    session.refresh(user)
+    names = {view["name"] for view in user.client_views or []}
+    assert names == ({"New"} if "delete" in path else {"Old", "New", "Omsk"})

@@ -46,11 +46,30 @@ def test_a_long_list_can_be_selected_searched_and_paginated(site: Site, open_win
     expect(main.locator("tbody tr")).to_have_count(10)
     main.get_by_role("link", name="Previous page").click()
     expect(main.locator("[aria-current=page]")).to_have_text("1")
-
     page.keyboard.press("/")
     page.keyboard.type("omsk ann")
     page.keyboard.press("Enter")
     expect(main.locator(".client-count")).to_contain_text("30 found")
+    save_a_view(window)
+
+
+def save_a_view(window: Window) -> None:
+    """Save the search as a view, open it from the whole list, delete it, and undo that."""
+    main = window.main
+    main.locator(".save-view summary").click()
+    main.get_by_role("textbox", name="Name", exact=True).fill("Omsk")
+    main.get_by_role("textbox", name="Name", exact=True).press("Enter")
+    views = main.get_by_role("navigation", name="Views")
+    expect(views.locator("[aria-current]")).to_have_text("Omsk")
+    expect(main.locator(".save-view")).to_have_count(0)
+    views.get_by_role("link", name="All").click()
+    expect(views.locator("[aria-current]")).to_have_text("All")
+    views.get_by_role("link", name="Omsk").click()
+    expect(main.locator(".client-count")).to_contain_text("30 found")
+    views.get_by_role("button", name="Delete view “Omsk”").click()
+    expect(views).to_have_count(0)
+    window.page.get_by_role("button", name="Undo").click()
+    expect(views.locator("[aria-current]")).to_have_text("Omsk")
 
 
 def change_a_value(window: Window) -> None:

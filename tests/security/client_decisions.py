@@ -32,6 +32,8 @@ CLIENT_PAGES: dict[str, str | Own] = {
     "clients.show_again": Own("group_id", make_distinct_group),
     "clients.bulk_action": PRIVATE,
     "clients.columns": PRIVATE,
+    **dict.fromkeys(("clients.open_view", "clients.save_view"), PRIVATE),
+    **dict.fromkeys(("clients.delete_view", "clients.restore_view"), PRIVATE),
     "clients.bulk_show": BULK_JOB,
     "clients.bulk_stop": BULK_JOB,
     "clients.bulk_job_undo": BULK_JOB,

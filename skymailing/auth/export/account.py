@@ -63,6 +63,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "date_order": user.date_order,
         "attribute_types": user.attribute_types,
         "client_columns": user.client_columns,
+        "client_views": user.client_views,
         "brand": {name: getattr(brand, name) for name in BRAND_FIELDS} if brand else None,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
@@ -220,18 +221,8 @@ def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
 
 def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
     """Yield the client imports, with their errors in the language `locale`."""
-    yield (
-        "time",
-        "file",
-        "state",
-        "rows",
-        "created",
-        "updated",
-        "rejected",
-        "suppressed",
-        "left_out",
-        "error",
-    )
+    counted = ("rows", "created", "updated", "rejected", "suppressed", "left_out")
+    yield ("time", "file", "state", *counted, "error")
     numbers = (
         ClientImport.rows_done,
         ClientImport.created,

@@ -1,5 +1,6 @@
 """List and delete clients."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
-from werkzeug.datastructures import MultiDict
 
 from skymailing.audit import current_actor
-from skymailing.clients import list_columns, queries, tags
+from skymailing.clients import list_columns, queries, saved_views, tags
 from skymailing.clients.activity import counts_clicks, find_activities
 from skymailing.clients.bulk.services import find_open_jobs
 from skymailing.clients.bulk.texts import describe_job
@@ -44,11 +44,17 @@ LIST_FIELDS = ("q", "tag", "segment", "status", "activity", "sort")
 @login_required
 def index() -> ResponseReturnValue:
     """List the clients who pass the filter, in the chosen order."""
+    return render_list()
+
+
+def render_list(view_name: str = "", view_error: str = "") -> str:
+    """Return the page with the list that the URL describes, and the name under which it cannot be saved."""
     chosen = read_filter(request.args)
     columns = list_columns.read_columns(current_user)
     now = utcnow()
     cursor, number = request.args.get("cursor"), read_id(request.args.get("page", ""))
-    listing = read_listing(current_user, chosen, read_sort(columns), cursor, number, now)
+    sort = read_sort(request.args, columns)
+    listing = read_listing(current_user, chosen, sort, cursor, number, now)
     page, problem = listing.page, listing.problem
     return render_template(
         "clients/index.html",
@@ -70,6 +76,9 @@ def index() -> ResponseReturnValue:
         **make_column_context(columns, page),
         bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
         **make_activity_context(page, now),
+        **make_view_context(columns),
+        view_name=view_name,
+        view_error=view_error,
     )
 
 
@@ -80,9 +89,9 @@ def explain_order(error: UserError) -> str:
     return explain(error)
 
 
-def read_sort(columns: Columns) -> str:
+def read_sort(values: Mapping[str, str], columns: Columns) -> str:
     """Return the order in the page's URL: a column, after "-" if it is descending."""
-    sort = request.args.get("sort", queries.DEFAULT_ORDER)
+    sort = values.get("sort", queries.DEFAULT_ORDER)
     can_be_sorted = sort in queries.ORDERS or columns.has_values(sort.removeprefix("-"))
     return sort if can_be_sorted else queries.DEFAULT_ORDER
 
@@ -119,7 +128,22 @@ def make_activity_context(page: Page, now: datetime) -> dict[str, Any]:
     }
 
 
-def read_filter(values: MultiDict[str, str]) -> ClientFilter:
+def make_view_context(columns: Columns) -> dict[str, Any]:
+    """Return the saved views, whether the list shows each of them, and the arguments to save as a view."""
+    arguments = read_arguments(request.args, columns)
+    views = saved_views.list_views(current_user)
+    found = [(view, read_arguments(view.arguments, columns) == arguments) for view in views]
+    is_saved = any(is_shown for _view, is_shown in found)
+    return {"views": found, "list_arguments": arguments, "can_be_saved": arguments and not is_saved}
+
+
+def read_arguments(values: Mapping[str, str], columns: Columns | None = None) -> dict[str, str]:
+    """Return those arguments of the list's URL that are valid and not the usual ones."""
+    known = columns or list_columns.read_columns(current_user)
+    return saved_views.make_arguments(read_filter(values), read_sort(values, known))
+
+
+def read_filter(values: Mapping[str, str]) -> ClientFilter:
     """Return the filter in the page's URL, or in a form that repeats it."""
     search, tag = (clean_search(values.get(name, "")) for name in ("q", "tag"))
     status, activity = values.get("status", ""), values.get("activity", "")
