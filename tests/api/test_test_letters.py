@@ -53,7 +53,7 @@ def test_the_letters_of_a_day_are_closed(
     tester.write("POST", "/letters", LETTER, 201)
     work()
     with time_machine.travel(utcnow() + timedelta(days=1)), app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     session.expire_all()
     run = session.scalars(select(Run)).one()
     assert run.state is RunState.FINISHED

@@ -67,7 +67,7 @@ def test_the_day_closes_after_a_worker_was_killed(
     assert states == ({"sent": 3} if has_reply else {"unknown": 3})
     worker.journal.path.unlink(missing_ok=True)
     with time_machine.travel(utcnow() + timedelta(days=1)), app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     (run,) = get_runs(session)
     assert (run.state, run.planned) == (RunState.FINISHED, 3)
 
@@ -101,10 +101,10 @@ def test_a_letter_that_cannot_be_sent_expires(
     create_letter(user)
     session.execute(update(Mailing).values(state=MailingState.PAUSED))
     with time_machine.travel(utcnow() + timedelta(days=3)), app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     assert [run.state for run in get_runs(session)] == [RunState.TRANSACTIONAL]
     with time_machine.travel(utcnow() + timedelta(days=5)), app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     (run,) = get_runs(session)
     assert run.state is RunState.FINISHED
     check_ledger(session, run, [])

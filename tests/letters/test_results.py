@@ -103,7 +103,7 @@ def test_an_unknown_letter_is_sent_again_if_its_owner_wants(
 ) -> None:
     with time_machine.travel(utcnow() + timedelta(days=int(is_day_over))):
         with app.app_context():
-            jobs.sweep()
+            jobs.run_sweep(utcnow())
         state = RunState.FINISHED if is_day_over else RunState.TRANSACTIONAL
         assert get_only_run(session).state is state
         assert "1 email is unclear" in browser.get("/letters/").text
@@ -116,7 +116,7 @@ def test_an_unknown_letter_is_sent_again_if_its_owner_wants(
     assert count_states(session, unknown) == {"sent": 1}
     assert "is unclear" not in browser.get("/letters/").text
     with time_machine.travel(utcnow() + timedelta(days=2)), app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     run = get_only_run(session)
     assert run.state is RunState.FINISHED
     check_ledger(session, run, smtp.letters)

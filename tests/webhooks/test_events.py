@@ -204,7 +204,7 @@ def test_a_decided_test(
     click(session, run, list_sample(session, run, 2))
     assert run.test_ends_at
     with time_machine.travel(run.test_ends_at + timedelta(seconds=1)), app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     decided = dict(read())["test.decided"]
     assert (decided["run_id"], decided["winner"]) == (run.id, 2)
     assert decided["mailing"]["id"] == mailing.id
