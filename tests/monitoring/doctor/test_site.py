@@ -105,8 +105,8 @@ def test_a_certificate_that_expires_soon_is_a_problem(app: Flask, serve: Serve) 
         ({"days": -1}, "expired"),
         ({"name": "elsewhere.example"}, "doesn't match|not valid for"),
         ({"issuer": trustme.CA()}, "self-signed|unable to get local issuer"),
-        ({"status": 502}, "returned 502"),
-        ({"body": b"Welcome to nginx!"}, "not the response of this service"),
+        ({"status": 502}, "returned status 502"),
+        ({"body": b"Welcome to nginx!"}, "not from this service"),
     ],
 )
 def test_a_site_that_visitors_cannot_use_is_a_problem(
