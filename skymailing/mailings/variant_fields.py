@@ -61,14 +61,14 @@ class VariantFields:
     )
     message_b, message_c, message_d = make_message_field(), make_message_field(), make_message_field()
     sample_percent = IntegerField(
-        _l("Sample, percent of clients"),
+        _l("Sample (percent of clients)"),
         [Optional()],
         default=DEFAULT_PERCENT,
         widget=NumberInput(step=1, min=SAMPLE_LIMITS[0], max=SAMPLE_LIMITS[1]),
         description=_l("Divided equally between the variants."),
     )
     test_hours = IntegerField(
-        _l("Wait, hours"),
+        _l("Wait (hours)"),
         [Optional()],
         default=DEFAULT_HOURS,
         widget=NumberInput(step=1, min=1, max=MAX_TEST_HOURS),
