@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.archive import queries
@@ -16,6 +15,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Archive, ArchiveEntry, Run, RunState, RunVariant, User
 from skymailing.quotas.checks import require_room
+from skymailing.quotas.locking import lock_owner
 from skymailing.web.slugs import SLUG, find_free, make_slug
 
 MAX_ENTRIES = 500  # per owner
@@ -80,7 +80,7 @@ def read_source(run: Run) -> Source:
 def publish(run: Run, letter: Neutral, values: EntryValues) -> ArchiveEntry:
     """Publish a run's letter, or change it if already published. Raises ArchiveError and LimitReached."""
     owner = run.mailing.owner
-    _lock_owner(owner.id)
+    lock_owner(owner.id)
     if entry := queries.find_entry(run.id):
         change_entry(entry, values)
         return entry
@@ -109,7 +109,7 @@ def change_entry(entry: ArchiveEntry, values: EntryValues) -> None:
 
     Raises ArchiveError.
     """
-    _lock_owner(entry.owner_id)
+    lock_owner(entry.owner_id)
     if values.slug and values.slug != entry.slug:
         entry.slug = _choose_slug(entry.owner_id, values.slug, values)
     entry.is_indexed = values.is_indexed
@@ -153,8 +153,3 @@ def _choose_slug(owner_id: int, slug: str, values: EntryValues) -> str:
 def _check_format(slug: str) -> None:
     if not SLUG.fullmatch(slug):
         raise ArchiveError("archive_address_format", "slug")
-
-
-def _lock_owner(owner_id: int) -> None:
-    """Lock the owner's row, to keep addresses unique and to enforce the limit."""
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))

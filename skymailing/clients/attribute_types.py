@@ -8,6 +8,7 @@ from skymailing.clients.rows import ClientRow
 from skymailing.delivery.rendering.values import DEFAULT_FORMATS, NO, YES
 from skymailing.extensions import db
 from skymailing.models import AttributeType, User
+from skymailing.quotas.locking import lock_owner
 
 ORDERS = ("", "dmy", "mdy")
 MAX_EXAMINED = 500  # values per attribute
@@ -57,10 +58,8 @@ def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:
 
 def set_types(owner_id: int, types: Mapping[str, AttributeType], *, keeps_known: bool = False) -> None:
     """Store types; with `keeps_known`, only for attributes that have none yet."""
-    # Inserting clients takes a key-share lock on the owner's row. A stronger lock would wait for another
-    # batch, which may be waiting for the tags of this one.
-    locked = select(User).where(User.id == owner_id).with_for_update(key_share=True)
-    user = db.session.scalar(locked.execution_options(populate_existing=True))
+    lock_owner(owner_id)
+    user = db.session.get(User, owner_id, populate_existing=True)
     if user is None:
         return
     written = {name: type.value for name, type in types.items()}

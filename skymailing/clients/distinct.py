@@ -9,7 +9,8 @@ from skymailing.clients.locking import make_locking_order
 from skymailing.db.pagination import Page, paginate
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, DistinctGroup, User, distinct_clients
+from skymailing.models import Client, DistinctGroup, distinct_clients
+from skymailing.quotas.locking import lock_owner
 
 MAX_GROUPS = 2_000  # of an owner
 MEMBERSHIPS = select(distinct_clients.c.client_id, distinct_clients.c.group_id)
@@ -24,7 +25,7 @@ def mark_distinct(owner_id: int, client_ids: Iterable[int], now: datetime) -> Di
     Raises UserError if fewer than two of them exist, or if there are too many groups.
     """
     # Two windows must not store the same group, nor exceed the limit.
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
+    lock_owner(owner_id)
     own = select(Client.id).where(Client.owner_id == owner_id, Client.id.in_(list(client_ids)))
     # A client who is being deleted must not be added to a group.
     locked = own.order_by(make_locking_order()).with_for_update(read=True, key_share=True)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 
 from skymailing.clients.cleaning import clean_text
-from skymailing.clients.filters import ClientFilter
-from skymailing.clients.queries import DEFAULT_ORDER
 from skymailing.clients.tags import tag_key
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import User
+from skymailing.quotas.locking import lock_owner
 
 MAX_VIEWS = 20
 NAME_MAX_LENGTH = 60
@@ -32,13 +31,6 @@ class SavedView:
     def key(self) -> str:
         """The name as it is compared with others."""
         return self.name.casefold()
-
-
-def make_arguments(chosen: ClientFilter, sort: str) -> dict[str, str]:
-    """Return the arguments of the list's URL for a filter and an order, without empty and usual values."""
-    values = {"q": chosen.search, "tag": chosen.tag, "segment": chosen.segment or "", "status": chosen.state}
-    values |= {"activity": chosen.activity, "sort": "" if sort == DEFAULT_ORDER else sort}
-    return {name: str(value) for name, value in values.items() if value}
 
 
 def list_views(user: User) -> list[SavedView]:
@@ -102,9 +94,8 @@ def _clean(text: str) -> str:
 
 def _lock_user(user_id: int) -> User:
     """Return the user with the current views, locked until the transaction ends."""
-    # The clients that an import inserts share the key of this row; a stronger lock would wait for them.
-    locked = select(User).where(User.id == user_id).with_for_update(key_share=True)
-    return db.session.scalars(locked.execution_options(populate_existing=True)).one()
+    lock_owner(user_id)
+    return db.session.get_one(User, user_id, populate_existing=True)
 
 
 def _read(stored: dict[str, str]) -> SavedView:

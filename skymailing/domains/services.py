@@ -15,6 +15,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, SendingDomain, User
 from skymailing.quotas.checks import require_room, select_domains
+from skymailing.quotas.locking import lock_owner
 from skymailing.settings.quotas import quota_settings
 
 TOKEN_BYTES = 16
@@ -27,7 +28,7 @@ class DomainError(UserError):
 
 def add_domain(owner: User, name: str, now: datetime) -> SendingDomain:
     """Add a domain with its key, and request a first check; raises DomainError and LimitReached."""
-    db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
+    lock_owner(owner.id)
     require_room("domain_limit", select_domains(owner.id), quota_settings().domains)
     if find_provider(name) is not None:
         raise DomainError("domain_freemail", domain=name)

@@ -9,6 +9,7 @@ from skymailing.extensions import db
 from skymailing.link_checks.addresses import FoundLinks
 from skymailing.models import LinkCheck, Message, UsageKind, User
 from skymailing.quotas.checks import use
+from skymailing.quotas.locking import lock_owner
 
 CHECKS_PER_HOUR = 10
 STALE = timedelta(minutes=3)  # after which a worker that performs a check counts as dead
@@ -39,7 +40,7 @@ def request_check(
     """
     if not found.urls:
         raise NoLinks
-    db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
+    lock_owner(owner.id)
     own = LinkCheck.owner_id == owner.id
     running = select(LinkCheck.id).where(
         own, LinkCheck.finished_at.is_(None), LinkCheck.requested_at > now - GIVEN_UP

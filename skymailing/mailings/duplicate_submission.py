@@ -14,7 +14,8 @@ from skymailing.extensions import db
 from skymailing.mailings.selection import Selection, is_selection_of
 from skymailing.mailings.validation import MailingValidation
 from skymailing.mailings.variants import read_variants
-from skymailing.models import Mailing, MailingKind, MailingState, User
+from skymailing.models import Mailing, MailingKind, MailingState
+from skymailing.quotas.locking import lock_owner
 
 COMPARED_FIELDS = (
     *("name", "message_id", "sender_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
@@ -31,7 +32,7 @@ def find_duplicate(validation: MailingValidation, opened_at: datetime, *, is_dra
     sees the first.
     """
     owner, values = validation.owner, validation.values
-    db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
+    lock_owner(owner.id)
     candidate = Mailing()
     values.apply_to(candidate, validation.now)
     is_same = [getattr(Mailing, name) == getattr(candidate, name) for name in COMPARED_FIELDS]

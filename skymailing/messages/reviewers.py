@@ -18,6 +18,7 @@ from skymailing.models import OutboxLetter, Reviewer, Suppression, UsageKind, Us
 from skymailing.outbox.reviewer_tokens import CONFIRM_REVIEWER, read_reviewer_token
 from skymailing.outbox.services import add_letter
 from skymailing.quotas.checks import LimitReached, use
+from skymailing.quotas.locking import lock_owner
 
 MAX_REVIEWERS = 20
 MAX_RECIPIENTS = 5  # of one test
@@ -63,7 +64,7 @@ def choose_recipients(owner: User, typed: Sequence[str]) -> list[str]:
 
 def add_reviewer(owner: User, address: str, now: datetime) -> Reviewer:
     """Add an address, and ask its reader to agree. Raises ReviewerError and LimitReached."""
-    _lock_owner(owner.id)
+    lock_owner(owner.id)
     key = address_key(address)
     if key == address_key(owner.email):
         raise ReviewerError("reviewer_is_owner")
@@ -86,7 +87,7 @@ def request_confirmation(reviewer: Reviewer, now: datetime) -> None:
     """Send a link to an unconfirmed address. Raises LimitReached."""
     if reviewer.confirmed_at is not None:
         return
-    _lock_owner(reviewer.owner_id)
+    lock_owner(reviewer.owner_id)
     recent = select(func.count()).where(
         # A literal instead of a parameter, so that both databases use the partial index.
         OutboxLetter.template == literal_column(f"'{CONFIRM_REVIEWER}'"),
@@ -129,7 +130,3 @@ def delete_reviewer(reviewer: Reviewer) -> None:
         return
     db.session.delete(reviewer)
     db.session.flush()
-
-
-def _lock_owner(owner_id: int) -> None:
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))

@@ -28,6 +28,7 @@ from skymailing.models import (
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, read_sender_token
 from skymailing.outbox.services import add_letter
 from skymailing.quotas.checks import LimitReached, require_room, select_senders, use
+from skymailing.quotas.locking import lock_owner
 from skymailing.senders.queries import find_blocking_mailings
 from skymailing.servers.queries import find_choice
 from skymailing.settings.quotas import quota_settings
@@ -65,7 +66,7 @@ class SenderValues:
 
 def add_sender(owner: User, values: SenderValues, now: datetime) -> Sender:
     """Add a sender and request its confirmation; raises SenderError and LimitReached."""
-    _lock_owner(owner.id)
+    lock_owner(owner.id)
     require_room("sender_limit", select_senders(owner.id), quota_settings().senders)
     sender = Sender(owner_id=owner.id, address="", address_key="", is_default=False)
     sender.owner = owner
@@ -78,7 +79,7 @@ def change_sender(sender: Sender, values: SenderValues, now: datetime) -> None:
 
     Raises SenderError and LimitReached.
     """
-    _lock_owner(sender.owner_id)
+    lock_owner(sender.owner_id)
     _lock_sender(sender)
     _write(sender, values, now)
 
@@ -132,7 +133,7 @@ def request_confirmation(sender: Sender, now: datetime) -> None:
     """Send a link to an unconfirmed address. Raises LimitReached."""
     if sender.is_confirmed:
         return
-    _lock_owner(sender.owner_id)
+    lock_owner(sender.owner_id)
     recent = select(func.count()).where(
         # A literal instead of a parameter, so that both databases use the partial index.
         OutboxLetter.template == literal_column(f"'{CONFIRM_SENDER}'"),
@@ -195,10 +196,6 @@ def end_letters(sender_id: int) -> None:
     for mailing in db.session.scalars(statement.with_for_update()):
         MAILING_TRANSITIONS.move(mailing, MailingState.CANCELLED)
     db.session.flush()
-
-
-def _lock_owner(owner_id: int) -> None:
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
 
 
 def _lock_sender(sender: Sender) -> None:

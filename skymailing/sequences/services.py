@@ -27,6 +27,7 @@ from skymailing.models import (
     User,
 )
 from skymailing.quotas.checks import require_room, select_sequences
+from skymailing.quotas.locking import lock_owner
 from skymailing.sequences.steps import write_mailing
 from skymailing.sequences.values import SequenceError, SequenceValues, is_complete, write_values
 from skymailing.settings.quotas import quota_settings
@@ -34,7 +35,7 @@ from skymailing.settings.quotas import quota_settings
 
 def create_sequence(owner: User, values: SequenceValues, now: datetime) -> Sequence:
     """Add a draft without steps; raises SequenceError, InvalidConditions and LimitReached."""
-    db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
+    lock_owner(owner.id)
     require_room("sequence_limit", select_sequences(owner.id), quota_settings().sequences)
     sequence = Sequence(owner_id=owner.id, state=SequenceState.DRAFT, created_at=now, updated_at=now)
     write_values(sequence, values, owner, now)

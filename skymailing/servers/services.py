@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.exc import InvalidRequestError
 
 from skymailing import audit
@@ -15,6 +14,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Security, SmtpServer, UsageKind, User
 from skymailing.quotas.checks import require_room, select_servers, use
+from skymailing.quotas.locking import lock_owner
 from skymailing.servers.queries import is_used_by_open_run, list_server_senders
 from skymailing.settings.quotas import quota_settings
 
@@ -69,7 +69,7 @@ def add_server(owner: User | None, values: ServerValues, now: datetime, actor: A
     Raises ServerError and LimitReached.
     """
     if owner is not None:
-        _lock_owner(owner.id)
+        lock_owner(owner.id)
         require_room("server_limit", select_servers(owner.id), quota_settings().servers)
     server = SmtpServer(owner_id=owner.id if owner else None)
     _write(server, values)
@@ -139,10 +139,6 @@ def delete_server(server: SmtpServer, actor: Actor) -> None:
     forget_routes(db.session.connection(), [server.route])
     db.session.delete(server)
     db.session.flush()
-
-
-def _lock_owner(owner_id: int) -> None:
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
 
 
 def _lock_server(server: SmtpServer) -> None:

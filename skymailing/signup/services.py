@@ -11,8 +11,9 @@ from skymailing.audit import Actor
 from skymailing.clients.tags import find_or_create_tags
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Sender, SignupForm, Tag, Topic, User
+from skymailing.models import AuditAction, Sender, SignupForm, Tag, Topic
 from skymailing.quotas.checks import require_room, select_forms
+from skymailing.quotas.locking import lock_owner
 from skymailing.settings.quotas import quota_settings
 from skymailing.signup.fields import FormField, write_fields
 
@@ -48,7 +49,7 @@ PLAIN_COLUMNS = (
 
 def add_form(owner_id: int, values: FormValues) -> SignupForm:
     """Add a form. Raises LimitReached, InvalidTag, and UserError if the sender does not exist."""
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
+    lock_owner(owner_id)
     require_room("form_limit", select_forms(owner_id), quota_settings().forms)
     form = SignupForm(owner_id=owner_id)
     _write(form, values)

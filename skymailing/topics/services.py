@@ -10,8 +10,9 @@ from skymailing.audit import Actor
 from skymailing.clients.named_conditions import rename_in_segments
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Mailing, Topic, User
+from skymailing.models import AuditAction, Mailing, Topic
 from skymailing.quotas.checks import require_room, select_topics
+from skymailing.quotas.locking import lock_owner
 from skymailing.settings.quotas import quota_settings
 from skymailing.topics.queries import find_blocking_mailings, list_topics
 
@@ -39,7 +40,7 @@ class TopicValues:
 
 def add_topic(owner_id: int, values: TopicValues) -> Topic:
     """Add a topic below the others; raises TopicError and LimitReached."""
-    _lock_owner(owner_id)
+    lock_owner(owner_id)
     require_room("topic_limit", select_topics(owner_id), quota_settings().topics)
     last = max((topic.position for topic in list_topics(owner_id)), default=-1)
     topic = Topic(owner_id=owner_id, position=last + 1)
@@ -49,7 +50,7 @@ def add_topic(owner_id: int, values: TopicValues) -> Topic:
 
 def lock_topic(topic: Topic) -> None:
     """Lock a topic after its owner, as all changes do; raises TopicError if it has been deleted."""
-    _lock_owner(topic.owner_id)
+    lock_owner(topic.owner_id)
     _lock_topic(topic)
 
 
@@ -74,7 +75,7 @@ def _write(topic: Topic, values: TopicValues) -> None:
 
 def move_up(topic: Topic) -> None:
     """Move a topic above the previous one."""
-    _lock_owner(topic.owner_id)
+    lock_owner(topic.owner_id)
     topics = list_topics(topic.owner_id)
     # Another window may have deleted the topic.
     if index := next((index for index, other in enumerate(topics) if other.id == topic.id), 0):
@@ -95,7 +96,7 @@ def delete_topic(topic: Topic, actor: Actor) -> None:
 
     The mailings' runs keep the topic's ID, so that resending their letters reaches no one.
     """
-    _lock_owner(topic.owner_id)
+    lock_owner(topic.owner_id)
     _lock_topic(topic)
     topic_id = topic.id
     try:
@@ -110,10 +111,6 @@ def delete_topic(topic: Topic, actor: Actor) -> None:
         # A mailing with this topic was saved after the check; the foreign key prevented the deletion.
         check_unused(topic_id)
         raise TopicInUse([]) from error
-
-
-def _lock_owner(owner_id: int) -> None:
-    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
 
 
 def _lock_topic(topic: Topic) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.exc import InvalidRequestError
 
 from skymailing import audit
@@ -28,6 +27,7 @@ from skymailing.models import (
 )
 from skymailing.outbox.services import add_letter
 from skymailing.quotas.checks import require_room, select_webhooks, use
+from skymailing.quotas.locking import lock_owner
 from skymailing.settings.quotas import quota_settings
 from skymailing.webhooks.letters import find_last_attempt
 from skymailing.webhooks.signatures import make_secret
@@ -59,7 +59,7 @@ def create_endpoint(
     owner: User, values: EndpointValues, now: datetime, actor: Actor
 ) -> tuple[WebhookEndpoint, str]:
     """Add an endpoint; return it with its secret. Raises InvalidUrl, WebhookError and LimitReached."""
-    db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
+    lock_owner(owner.id)
     require_room("webhook_limit", select_webhooks(owner.id), quota_settings().webhooks)
     secret = make_secret()
     endpoint = WebhookEndpoint(owner_id=owner.id, encrypted_secret=encrypt(secret, WEBHOOK_ACCESS))

@@ -139,8 +139,11 @@ def make_view_context(columns: Columns) -> dict[str, Any]:
 
 def read_arguments(values: Mapping[str, str], columns: Columns | None = None) -> dict[str, str]:
     """Return those arguments of the list's URL that are valid and not the usual ones."""
-    known = columns or list_columns.read_columns(current_user)
-    return saved_views.make_arguments(read_filter(values), read_sort(values, known))
+    chosen = read_filter(values)
+    sort = read_sort(values, columns or list_columns.read_columns(current_user))
+    valid = {"q": chosen.search, "tag": chosen.tag, "segment": chosen.segment, "status": chosen.state}
+    valid |= {"activity": chosen.activity, "sort": "" if sort == queries.DEFAULT_ORDER else sort}
+    return {name: str(value) for name, value in valid.items() if value}
 
 
 def read_filter(values: Mapping[str, str]) -> ClientFilter:
