@@ -1,12 +1,13 @@
 """Save views of the list of clients: a filter and an order, under a name that the owner gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.clients.tags import tag_key
+from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import User
@@ -14,6 +15,8 @@ from skymailing.quotas.locking import lock_owner
 
 MAX_VIEWS = 20
 NAME_MAX_LENGTH = 60
+# The segment of a view whose segment was deleted: SQLite may give its ID to a new one, but never this ID.
+DELETED_SEGMENT = str(LARGEST_ID)
 
 
 class InvalidView(UserError):
@@ -72,6 +75,34 @@ def rename_tag_in_views(user_id: int, old_key: str, name: str) -> None:
         if tag_key(view.arguments.get("tag", "")) == old_key:
             view.arguments["tag"] = name
     _write(user, views)
+
+
+def forget_segment(user_id: int, segment_id: int) -> list[str]:
+    """Mark the segment as deleted in the views that filter by it; return the names of these views."""
+    return _change_segment(user_id, lambda view: view.arguments.get("segment") == str(segment_id), None)
+
+
+def restore_segment(user_id: int, names: Collection[str], segment_id: int) -> None:
+    """Let views that `forget_segment` changed, given by name, filter by the restored segment."""
+    _change_segment(
+        user_id,
+        lambda view: view.name in names and view.arguments.get("segment") == DELETED_SEGMENT,
+        segment_id,
+    )
+
+
+def _change_segment(
+    user_id: int, is_concerned: Callable[[SavedView], bool], segment_id: int | None
+) -> list[str]:
+    if not db.session.scalar(select(User.client_views).where(User.id == user_id)):
+        return []
+    user = _lock_user(user_id)
+    views = list_views(user)
+    concerned = [view for view in views if is_concerned(view)]
+    for view in concerned:
+        view.arguments["segment"] = DELETED_SEGMENT if segment_id is None else str(segment_id)
+    _write(user, views)
+    return [view.name for view in concerned]
 
 
 def _add(user: User, view: SavedView) -> bool:

@@ -116,7 +116,7 @@ def start_writing() -> None:
 
 
 def start_reading() -> None:
-    """Begin a transaction of a job that only reads: on SQLite it starts without the write lock."""
+    """Begin a transaction that only reads: on SQLite it starts without the write lock."""
     db.session.connection(execution_options={"reading": True})
 
 

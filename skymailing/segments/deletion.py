@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
+from skymailing.clients import saved_views
 from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -37,13 +38,14 @@ def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
 
     Runs keep the conditions that they were planned with. Raises SegmentInUse or SegmentDeleted.
     """
-    lock_segment(segment)  # before its rows in mailings, in the same order as edits of a mailing
     segment_id = segment.id
+    views = saved_views.forget_segment(segment.owner_id, segment_id)  # locks the owner, like a new mailing
+    lock_segment(segment)  # before its rows in mailings, in the same order as edits of a mailing
     try:
         with db.session.begin_nested():
             check_unused(segment_id)
             uses = _forget_uses(segment_id)
-            content = {"name": segment.name, "conditions": segment.conditions, "uses": uses}
+            content = {"name": segment.name, "conditions": segment.conditions, "uses": uses, "views": views}
             removal = undo.save_removal(segment.owner_id, RemovalKind.SEGMENT, content, now)
             audit.record(AuditAction.SEGMENT_DELETED, actor, segment)
             db.session.delete(segment)
@@ -77,5 +79,6 @@ def restore_segment(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     db.session.add(segment)
     db.session.flush()
     restore_uses(segment, ((use["mailing_id"], use["is_excluded"]) for use in content["uses"]))
+    saved_views.restore_segment(owner_id, content.get("views", []), segment.id)  # older records have none
     audit.record(AuditAction.SEGMENT_RESTORED, actor, segment)
     return segment

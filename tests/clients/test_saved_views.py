@@ -221,49 +221,6 @@ def test_views_of_other_users_are_neither_shown_nor_changed(
     assert user.client_views == [{"name": "Secret", "q": "tver"}]
 
 
-def test_a_view_with_a_deleted_segment_or_tag_says_so(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
-    segment = Segment(
-        owner_id=user.id, name="Omsk", conditions={"field": "attribute.city", "op": "is_not_empty"}
-    )
-    session.add(segment)
-    tag = add_tags(session, user, {"vip": "a"})["vip"]
-    session.commit()
-    save(browser, "Segment", segment=str(segment.id))
-    save(browser, "Tagged", tag="vip")
-    browser.post(f"/segments/{segment.id}/delete")
-    browser.post(f"/clients/tags/{tag.id}/delete")
-    links = list_links(browser.get("/clients/").text)
-    for name, text in (
-        ("Segment", "This segment does not exist"),
-        ("Tagged", "The tag “vip” does not exist"),
-    ):
-        page = browser.get(links[name]).text
-        assert text in page
-        assert list_shown(page) == [name]
-
-
-@pytest.mark.parametrize("is_merged", [False, True])
-def test_a_view_follows_its_tag_when_it_is_renamed_or_merged(
-    browser: FlaskClient, session: Session, user: User, is_merged: bool
-) -> None:
-    tags = add_tags(session, user, {"vip": "a", "best": "b"})
-    session.commit()
-    save(browser, "Best", tag="VIP", sort="name")
-    save(browser, "Others", tag="best")
-    if is_merged:
-        browser.post(f"/clients/tags/{tags['vip'].id}/merge", data={"into": str(tags["best"].id)})
-    else:
-        browser.post(f"/clients/tags/{tags['vip'].id}/edit", data={"name": "gold"})
-    session.refresh(user)
-    name = "best" if is_merged else "gold"
-    assert user.client_views == [
-        {"name": "Best", "tag": name, "sort": "name"},
-        {"name": "Others", "tag": "best"},
-    ]
-
-
 def test_a_view_sorted_by_a_field_that_no_client_has_still_opens(
     browser: FlaskClient, session: Session, user: User
 ) -> None:

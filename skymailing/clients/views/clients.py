@@ -131,10 +131,12 @@ def make_activity_context(page: Page, now: datetime) -> dict[str, Any]:
 def make_view_context(columns: Columns) -> dict[str, Any]:
     """Return the saved views, whether the list shows each of them, and the arguments to save as a view."""
     arguments = read_arguments(request.args, columns)
-    views = saved_views.list_views(current_user)
-    found = [(view, read_arguments(view.arguments, columns) == arguments) for view in views]
-    is_saved = any(is_shown for _view, is_shown in found)
-    return {"views": found, "list_arguments": arguments, "can_be_saved": arguments and not is_saved}
+    views = [
+        (view, read_arguments(view.arguments, columns) == arguments != {})
+        for view in saved_views.list_views(current_user)
+    ]
+    is_saved = any(is_shown for _view, is_shown in views)
+    return {"views": views, "list_arguments": arguments, "can_be_saved": arguments and not is_saved}
 
 
 def read_arguments(values: Mapping[str, str], columns: Columns | None = None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from flask_login import current_user, login_required
 from skymailing.clients import saved_views
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.clients import LIST_FIELDS, read_arguments, render_list
+from skymailing.db.engine import start_reading
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.web.error_texts import explain
@@ -35,6 +36,7 @@ def save_view() -> ResponseReturnValue:
         is_replaced = saved_views.save_view(current_user.id, name, arguments)
     except UserError as error:
         db.session.rollback()
+        start_reading()  # a search must not block other writers on SQLite
         return render_list(view_name=name, view_error=explain(error))
     db.session.commit()
     flash(_("View updated.") if is_replaced else _("View saved."), "success")
